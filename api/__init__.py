@@ -1,0 +1,1 @@
+"""The doors: HTTP, WebSocket, command line, settings and wiring."""

@@ -1,0 +1,1 @@
+"""Seeded workloads, rivals side by side, figures with their machine."""

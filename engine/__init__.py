@@ -1,0 +1,1 @@
+"""The motor: log, pipeline, snapshots, store and crowd feeds."""

@@ -1,0 +1,1 @@
+"""How: templates, languages, channels and the dispatcher that delivers notifications."""

@@ -1,0 +1,1 @@
+"""Whether: campaigns, conditions, caps and arbitration turn transitions into decisions. Pure."""
