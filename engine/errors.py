@@ -1,0 +1,84 @@
+"""Errors of the engine.
+
+EngineError
+├── RecordDamaged        bytes of the log that are not a record
+├── LogDamaged           damage before the tail: the engine refuses to start
+├── LogRefused           the log cannot take more (disk full, read-only)
+├── DataHeld             another process holds the data directory
+├── DataTooNew           the data was written by a newer version
+├── Overloaded           a bounded queue is full
+└── Conflict             a version was asked for that is not the newest
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of what the engine raises for conditions a caller can meet."""
+
+
+class RecordDamaged(EngineError):
+    """Bytes at `offset` are not a record, for `reason`."""
+
+    def __init__(self, *, offset: int, reason: str) -> None:
+        super().__init__(f"at byte {offset}: {reason}")
+        self.offset = offset
+        self.reason = reason
+
+
+class LogDamaged(EngineError):
+    """The log is damaged before its tail; `path` and `offset` say where."""
+
+    def __init__(self, *, path: str, offset: int, reason: str) -> None:
+        super().__init__(
+            f"{path} is damaged at byte {offset} ({reason}) and good records follow. "
+            "Nothing was changed. Restore a backup, or move the file away to start without it."
+        )
+        self.path = path
+        self.offset = offset
+        self.reason = reason
+
+
+class LogRefused(EngineError):
+    """The log could not be written; `reason` is the system's."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"the log cannot be written: {reason}")
+        self.reason = reason
+
+
+class DataHeld(EngineError):
+    """Another process holds the data directory."""
+
+    def __init__(self, *, path: str, holder: str) -> None:
+        super().__init__(f"{path} is in use by {holder}; stop it first, or choose another --data")
+        self.path = path
+        self.holder = holder
+
+
+class DataTooNew(EngineError):
+    """The data directory was written by a newer version of Balise."""
+
+    def __init__(self, *, path: str, found: int, known: int) -> None:
+        super().__init__(f"{path} has format {found}; this Balise knows up to {known}: upgrade it")
+        self.found = found
+        self.known = known
+
+
+class Overloaded(EngineError):
+    """A bounded queue is full; try again in `retry_after_s`."""
+
+    def __init__(self, *, queue: str, retry_after_s: float) -> None:
+        super().__init__(f"{queue} is full")
+        self.queue = queue
+        self.retry_after_s = retry_after_s
+
+
+class Conflict(EngineError):
+    """The record's newest version is `newest`, not the one the change was based on."""
+
+    def __init__(self, *, kind: str, id: str, newest: int) -> None:  # noqa: A002
+        super().__init__(f"{kind} {id} is at version {newest}")
+        self.kind = kind
+        self.id = id
+        self.newest = newest
