@@ -1,0 +1,23 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The public data sets; a test that needs them skips where they are absent."""
+    found = os.environ.get("BALISE_TEST_DATA")
+    if not found:
+        pytest.skip("BALISE_TEST_DATA does not name the folder of public data sets")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def bench_dir(data_dir: Path) -> Path:
+    """The reference workloads, beside the data sets."""
+    return data_dir.parent / "bench"
