@@ -77,8 +77,8 @@ class Overloaded(EngineError):
 class Conflict(EngineError):
     """The record's newest version is `newest`, not the one the change was based on."""
 
-    def __init__(self, *, kind: str, id: str, newest: int) -> None:  # noqa: A002
-        super().__init__(f"{kind} {id} is at version {newest}")
+    def __init__(self, *, kind: str, record_id: str, newest: int) -> None:
+        super().__init__(f"{kind} {record_id} is at version {newest}")
         self.kind = kind
-        self.id = id
+        self.record_id = record_id
         self.newest = newest
