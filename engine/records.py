@@ -3,8 +3,8 @@
 State is a function of these records in order. A record holds one batch of pings or one other entry.
 Positions count entries, a ping being one, so how pings were batched changes no position.
 
-Layout (little-endian): length u32 of what follows the checksum, crc32 u32 of the same, then
-kind u8, position u64 of the first entry, count u32 of entries, received i64 (ms since 1970),
+Layout (little-endian): length u32 of what follows the checksum, crc32 u32 of the length and what
+follows the checksum, then kind u8, position u64 of the first entry, count u32 of entries, received i64 (ms since 1970),
 then the payload in MessagePack; ping columns travel as raw little-endian arrays inside it.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -225,8 +225,37 @@ def encode(record: Record) -> bytes:
         record.count,
         record.received_ms,
     )
-    checksum = zlib.crc32(payload, zlib.crc32(head[CHECKED_FROM:]))
+    checksum = zlib.crc32(payload, zlib.crc32(head[CHECKED_FROM:], zlib.crc32(head[:4])))
     return head[:4] + struct.pack("<I", checksum) + head[CHECKED_FROM:] + payload
+
+
+class Head(NamedTuple):
+    """What the header of a sound record says: entries `position` to `position + count`."""
+
+    position: int
+    count: int
+    received_ms: int
+    end: int  # offset behind the record
+
+
+def check(data: bytes | memoryview, offset: int = 0) -> Head:
+    """Verify the record at `offset` by its checksum, without decoding its payload.
+
+    Raises RecordDamaged (with `offset` and `reason`) where the bytes end early or the checksum
+    disagrees.
+    """
+    if len(data) - offset < HEADER.size:
+        raise RecordDamaged(offset=offset, reason="cut short in the header")
+    length, checksum, _, position, count, received_ms = HEADER.unpack_from(data, offset)
+    end = offset + CHECKED_FROM + length
+    if length < HEADER.size - CHECKED_FROM or end > len(data):
+        raise RecordDamaged(offset=offset, reason="cut short in the payload")
+    view = memoryview(data)
+    if zlib.crc32(view[offset + CHECKED_FROM : end], zlib.crc32(view[offset : offset + 4])) != (
+        checksum
+    ):
+        raise RecordDamaged(offset=offset, reason="checksum disagrees")
+    return Head(position, count, received_ms, end)
 
 
 def decode(data: bytes | memoryview, offset: int = 0) -> tuple[Record, int]:
@@ -235,24 +264,32 @@ def decode(data: bytes | memoryview, offset: int = 0) -> tuple[Record, int]:
     Raises RecordDamaged (with `offset` and `reason`) where the bytes end early, the checksum
     disagrees or the payload is not an entry.
     """
-    if len(data) - offset < HEADER.size:
-        raise RecordDamaged(offset=offset, reason="cut short in the header")
-    length, checksum, _, position, _, received_ms = HEADER.unpack_from(data, offset)
-    end = offset + CHECKED_FROM + length
-    if length < HEADER.size - CHECKED_FROM or end > len(data):
-        raise RecordDamaged(offset=offset, reason="cut short in the payload")
-    body = memoryview(data)[offset + CHECKED_FROM : end]
-    if zlib.crc32(body) != checksum:
-        raise RecordDamaged(offset=offset, reason="checksum disagrees")
+    head = check(data, offset)
     try:
-        entry = _decoder.decode(body[HEADER.size - CHECKED_FROM :])
+        entry = _decoder.decode(memoryview(data)[offset + HEADER.size : head.end])
     except msgspec.MsgspecError as error:
         raise RecordDamaged(offset=offset, reason=f"not an entry: {error}") from error
-    return Record(position=position, received_ms=received_ms, entry=entry), end
+    record = Record(position=head.position, received_ms=head.received_ms, entry=entry)
+    if record.count != head.count or not _columns_agree(entry):
+        raise RecordDamaged(offset=offset, reason="its columns disagree on their length")
+    return record, head.end
+
+
+def _columns_agree(entry: Entry) -> bool:
+    if not isinstance(entry, PingRows):
+        return True
+    wide = (entry.fix_ms, entry.lon, entry.lat)
+    narrow = (entry.visitor, entry.accuracy_m, entry.speed_mps)
+    return all(len(column) == 8 * entry.count for column in wide) and all(
+        len(column) == 4 * entry.count for column in narrow
+    )
 
 
 def rebatch(records: Sequence[Record], size: int) -> list[Record]:
-    """The same log with its runs of pings cut into records of at most `size` pings."""
+    """The same log with its runs of pings cut into records of at most `size` pings.
+
+    A record made of several takes the time of receipt of the run's first.
+    """
     out: list[Record] = []
     run: list[Record] = []
 
@@ -263,6 +300,8 @@ def rebatch(records: Sequence[Record], size: int) -> list[Record]:
 
     for record in records:
         if isinstance(record.entry, PingRows):
+            if run and run[-1].end != record.position:
+                flush()
             run.append(record)
         else:
             flush()
