@@ -4,8 +4,9 @@ State is a function of these records in order. A record holds one batch of pings
 Positions count entries, a ping being one, so how pings were batched changes no position.
 
 Layout (little-endian): length u32 of what follows the checksum, crc32 u32 of the length and what
-follows the checksum, then kind u8, position u64 of the first entry, count u32 of entries, received i64 (ms since 1970),
-then the payload in MessagePack; ping columns travel as raw little-endian arrays inside it.
+follows the checksum, then kind u8, position u64 of the first entry, count u32 of entries, received
+i64 (ms since 1970), then the payload in MessagePack; ping columns travel as raw little-endian
+arrays inside it.
 """
 
 from __future__ import annotations
@@ -318,10 +319,10 @@ def _cut(run: Sequence[Record], size: int) -> list[Record]:
         slots = np.arange(len(names), len(names) + len(record.entry.visitors), dtype=np.int32)
         names.extend(record.entry.visitors)
         columns.append(record.entry.columns(slots))
-    joined = Pings(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+    joined = Pings._make(np.concatenate(parts) for parts in zip(*columns, strict=True))
     out = []
     for start in range(0, len(joined.fix_ms), size):
-        part = Pings(*(column[start : start + size] for column in joined))
+        part = Pings._make(column[start : start + size] for column in joined)
         used, index = np.unique(part.visitor, return_inverse=True)
         table = tuple(names[i] for i in used)
         rows = PingRows.of(table, part._replace(visitor=index.astype(np.int32)))
