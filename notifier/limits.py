@@ -1,0 +1,133 @@
+"""Bounds of the notifier, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Messages, as written by marketers.
+LANGUAGES_MAX: Final = 40
+"""Texts in one message. CLDR knows about 100 languages well; no destination writes 40."""
+
+TEMPLATE_CHARS_MAX: Final = 2_000
+"""One template. What a phone can show is far shorter; conditions need room."""
+
+TITLE_GRAPHEMES_MAX: Final = 65
+"""Android cuts a collapsed title at about 65 characters, iOS at about 50."""
+
+BODY_GRAPHEMES_MAX: Final = 500
+"""Expanded Android notifications show about 450-500 characters; more is never read."""
+
+URL_CHARS_MAX: Final = 1_024
+"""A link or an image address: a quarter of the 4,096 bytes that FCM allows a message."""
+
+DATA_KEYS_MAX: Final = 20
+"""Data fields. All of a push, data included, has to fit 4,096 bytes."""
+
+DATA_VALUE_CHARS_MAX: Final = 1_000
+"""One data value; the same budget."""
+
+TEXT_BYTES_MAX: Final = 3_000
+"""Title, body, link, image and data of one rendered message in UTF-8, which leaves the 1,000 other
+bytes of FCM's 4,096 to its envelope."""
+
+# Templates, as they are run.
+TEMPLATE_NESTING_MAX: Final = 6
+"""Blocks in blocks: more is not a push."""
+
+TEMPLATE_OUTPUT_CHARS_MAX: Final = 8_000
+"""What a template may write before it is cut for good."""
+
+TEMPLATE_LOCALS_BYTES_MAX: Final = 20_000
+"""What `assign` may hold: doubling a string in it ends here."""
+
+TEMPLATES_CACHED_MAX: Final = 4_096
+"""Parsed templates kept: 40 campaigns in 20 languages with 5 templates each."""
+
+VARIABLE_CHARS_MAX: Final = 1_000
+"""One text value put into a template."""
+
+MARKUP_PASSES_MAX: Final = 4
+"""How often markup is looked for again in what removing markup left."""
+
+# Planning.
+DEVICES_PER_VISITOR_MAX: Final = 20
+"""Phones, tablets and browsers of one visitor that one decision reaches."""
+
+# Dispatch.
+CLAIM_MAX: Final = 500
+"""Rows claimed from the outbox at once: one short transaction, and no more than FCM's SDK takes."""
+
+CONCURRENCY_DEFAULT: Final = 64
+"""Sends in flight on one channel: at the 50-100 ms that FCM takes, some 1,000 a second."""
+
+SETTLE_MAX: Final = 1_000
+"""Results written in one transaction."""
+
+ATTEMPTS_MAX: Final = 8
+"""Tries of one notification: with the waits below, they outlast the default 15 minutes of life."""
+
+RETRY_BASE_MS: Final = 1_000
+"""Wait before the second try; it doubles with each. FCM asks for no less than a second."""
+
+RETRY_MAX_MS: Final = 300_000
+"""Longest wait that we choose ourselves; a provider may ask for more."""
+
+RETRY_AFTER_MAX_MS: Final = 86_400_000
+"""Longest wait that a provider may ask for: anything above is taken for a day."""
+
+IDLE_POLL_S: Final = 0.25
+"""How often an idle channel looks for due retries; new rows wake it at once."""
+
+OUTBOX_PAUSE_S: Final = 0.5
+"""Pause before the outbox is asked again after it failed."""
+
+DRAIN_S: Final = 10.0
+"""How long a stop waits for sends in flight; FCM answers well within."""
+
+REASON_CHARS_MAX: Final = 300
+"""A provider's reason, as kept beside a notification."""
+
+# FCM.
+FCM_CONNECT_S: Final = 5.0
+"""Connection and TLS set-up: nothing was sent yet, so giving up is cheap."""
+
+FCM_ANSWER_S: Final = 15.0
+"""From the request to the whole answer: FCM's own SDK waits 120 s, longer than a place is left."""
+
+FCM_ANSWER_BYTES_MAX: Final = 65_536
+"""An answer of FCM is under 2 KB; more is not FCM."""
+
+FCM_TTL_MAX_S: Final = 2_419_200
+"""28 days, FCM's ceiling."""
+
+FCM_RETRY_QUOTA_MS: Final = 60_000
+"""FCM: without Retry-After, wait a minute after a 429."""
+
+FCM_RETRY_UNAVAILABLE_MS: Final = 1_000
+"""FCM: without Retry-After, back off exponentially from a second after a 5xx."""
+
+TOKEN_REFRESH_S: Final = 20.0
+"""One exchange of the service account for an access token."""
+
+TOKEN_PAUSE_S: Final = 5.0
+"""After a failed exchange, sends are put off this long instead of hammering the end-point."""
+
+# Inbox.
+INBOX_BATCH_MAX: Final = 500
+"""Entries stored in one transaction."""
+
+INBOX_QUEUE_MAX: Final = 100
+"""Entries waiting for one slow reader; it is then told to read again from the store."""
+
+INBOX_READERS_MAX: Final = 50_000
+"""Readers subscribed at once."""
+
+# The stand-in for FCM.
+STANDIN_KEPT_MAX: Final = 100_000
+"""Messages the stand-in keeps for listing; the oldest go first."""
+
+STANDIN_BODY_BYTES_MAX: Final = 65_536
+"""A request to the stand-in; FCM itself refuses payloads over 4,096 bytes."""
+
+FCM_PAYLOAD_BYTES_MAX: Final = 4_096
+"""FCM's ceiling for the payload of one message."""
