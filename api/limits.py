@@ -1,0 +1,80 @@
+"""Bounds of the doors, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PINGS_PER_REQUEST_MAX: Final = 10_000
+"""A phone's backlog of a day at one fix in ten seconds is 8,640; more is several requests."""
+
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+"""10,000 pings with every field and long visitor ids are about 2 MB of JSON."""
+
+IMPORT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""The 544 communes of two French departments are 10 MB of GeoJSON; a country's zones fit."""
+
+IMPORT_RECORDS_MAX: Final = 100_000
+"""The size of index that a single engine is measured with."""
+
+VISITOR_CHARS_MAX: Final = 128
+"""Room for a UUID with a prefix, or a SHA-512 in hex; ids are repeated in every record."""
+
+RECORD_ID_CHARS_MAX: Final = 128
+"""Ids stand in URLs, logs and replacement tags."""
+
+ACCURACY_M_MAX: Final = 1_000_000.0
+"""A cell tower's or an address's guess is worse than useless beyond that: the column is f32."""
+
+SPEED_MPS_MAX: Final = 1_000.0
+"""Three times an airliner: above it the unit is wrong."""
+
+FIX_MS_MAX: Final = 253_402_300_799_999
+"""The end of the year 9999, the last that ISO 8601 writes in four digits."""
+
+SECONDS_MISTAKEN_BELOW: Final = 100_000_000_000
+"""As ms this is March 1973: a smaller fix time is one given in seconds."""
+
+QUARANTINED_SHOWN_MAX: Final = 10_000
+"""One entry a ping, so that a client can drop exactly the bad ones."""
+
+FIELD_ERRORS_MAX: Final = 100
+"""A broken form has a few faults; a broken generator repeats one."""
+
+REASON_CHARS_MAX: Final = 200
+"""Reasons quote what was sent; a quotation need not be the whole of it."""
+
+PAGE_DEFAULT: Final = 100
+"""Rows of a list when none is asked for: a screenful and a half."""
+
+PAGE_MAX: Final = 1_000
+"""Rows of a list at most: about 1 MB of zones with their shapes."""
+
+LANGUAGES_MAX: Final = 10
+"""A phone lists a few; the chain is walked for each message."""
+
+PUSH_TOKEN_CHARS_MAX: Final = 4_096
+"""FCM tokens are about 200 characters and documented as unbounded."""
+
+SOCKETS_MAX: Final = 10_000
+"""Open inbox sockets of one process: descriptors are limited to 65,536 on most systems."""
+
+SOCKET_QUEUE_MAX: Final = 256
+"""Messages that wait for one slow socket before it is closed; it resumes from its `since`."""
+
+SOCKET_HEARTBEAT_S: Final = 25.0
+"""Under the 30 s after which mobile carriers' gateways forget an idle connection."""
+
+SHUTDOWN_S: Final = 10.0
+"""Time for requests in flight at Ctrl-C; under Docker's and systemd's patience."""
+
+BUCKETS_MAX: Final = 50_000
+"""Callers whose rate is remembered; beyond it the longest idle are forgotten."""
+
+KEY_NAME_CHARS_MAX: Final = 80
+"""A label in a list of keys."""
+
+REFRESH_TOKENS_KEPT: Final = 8
+"""Used refresh tokens of one device that are remembered to notice their reuse."""
+
+SNIPPET_BYTES: Final = 40
+"""What is shown of a malformed body, around the place of the fault."""
