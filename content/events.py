@@ -1,0 +1,218 @@
+"""Events: once at an instant, or again and again by the clock or by the sun."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from content import limits
+from content.destination import zone_named
+from content.errors import RecordInvalid
+from content.fields import (
+    Extra,
+    Id,
+    Image,
+    Instant,
+    Persons,
+    Price,
+    Tags,
+    Url,
+    check_order,
+)
+from content.texts import Description, Name, Summary
+
+EventStatus = Literal["scheduled", "cancelled", "moved", "sold_out"]
+SunEvent = Literal["dawn", "sunrise", "noon", "sunset", "dusk"]
+
+_RRULE_PARTS = {
+    "FREQ",
+    "INTERVAL",
+    "COUNT",
+    "UNTIL",
+    "BYDAY",
+    "BYMONTH",
+    "BYMONTHDAY",
+    "BYYEARDAY",
+    "BYWEEKNO",
+    "BYSETPOS",
+    "WKST",
+}
+_FREQUENCIES = {"DAILY", "WEEKLY", "MONTHLY", "YEARLY"}
+_UNTIL = re.compile(r"^\d{8}(T\d{6}Z?)?$")
+_DAY = re.compile(r"^([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)$")
+_NUMBER = re.compile(r"^[+-]?\d{1,3}$")
+
+
+class StartRule(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """When an occurrence starts on its day: at a wall-clock `time`, or with the sun.
+
+    offset_min: minutes after the sun's event, negative before it. The sun is that of the
+    destination's centre; its minutes are rounded down, so that what is announced is not late.
+    """
+
+    time: dt.time | None = None
+    sun: SunEvent | None = None
+    offset_min: Annotated[int, Meta(ge=-limits.OFFSET_MIN_MAX, le=limits.OFFSET_MIN_MAX)] = 0
+
+    def __post_init__(self) -> None:
+        if (self.time is None) == (self.sun is None):
+            raise RecordInvalid("start_rule", "needs either time or sun")
+        if self.time is not None and self.time.tzinfo is not None:
+            raise RecordInvalid("time", "is a wall-clock time, without an offset")
+        if self.time is not None and self.offset_min:
+            raise RecordInvalid("offset_min", "belongs to sun, not to time")
+
+
+class Recurrence(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The days of an event and when it starts on them.
+
+    The days are those of `rrule` (RFC 5545; daily, weekly, monthly or yearly) on or after
+    `first_date`, and `dates`, without `except_dates`. Days are local to `time_zone`, by default
+    the destination's. COUNT counts days of the rule from `first_date`, before exceptions.
+    """
+
+    start_rule: StartRule
+    duration_min: Annotated[int, Meta(ge=0, le=limits.DURATION_MIN_MAX)]
+    rrule: Annotated[str, Meta(max_length=limits.SUMMARY_CHARS_MAX)] = ""
+    first_date: dt.date | None = None
+    dates: Annotated[tuple[dt.date, ...], Meta(max_length=limits.OCCURRENCE_CHANGES_MAX)] = ()
+    except_dates: Annotated[
+        tuple[dt.date, ...], Meta(max_length=limits.OCCURRENCE_CHANGES_MAX)
+    ] = ()
+    time_zone: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.rrule and not self.dates:
+            raise RecordInvalid("recurrence", "needs rrule or dates")
+        if self.rrule:
+            if self.first_date is None:
+                raise RecordInvalid("first_date", "is needed with rrule")
+            if self.first_date.year < limits.FIRST_YEAR_MIN:
+                raise RecordInvalid("first_date", f"is before {limits.FIRST_YEAR_MIN}")
+            rule_parts(self.rrule)
+        if self.time_zone is not None:
+            zone_named("time_zone", self.time_zone)
+
+
+class OccurrenceChange(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What differs on one day of a recurrence; None leaves the event's own value."""
+
+    date: dt.date
+    status: EventStatus | None = None
+    remaining_places: Persons | None = None
+
+
+class EventRecord(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """An event: `start` and maybe `end` (once), or `recurrence`.
+
+    remaining_places: None where nobody counts them; of a recurrence it holds for each occurrence,
+    `changes` say what differs on a day. Anything but `scheduled` is never promoted.
+    """
+
+    id: Id
+    name: Name
+    summary: Summary = {}
+    description: Description = {}
+    start: Instant | None = None
+    end: Instant | None = None
+    recurrence: Recurrence | None = None
+    changes: Annotated[
+        tuple[OccurrenceChange, ...], Meta(max_length=limits.OCCURRENCE_CHANGES_MAX)
+    ] = ()
+    place_id: Id | None = None
+    zone_id: Id | None = None
+    status: EventStatus = "scheduled"
+    remaining_places: Persons | None = None
+    price: Price | None = None
+    booking_url: Url | None = None
+    categories: Tags = ()
+    themes: Tags = ()
+    tags: Tags = ()
+    image: Image | None = None
+    extra: Extra = {}
+
+    def __post_init__(self) -> None:
+        if (self.start is None) == (self.recurrence is None):
+            raise RecordInvalid("start", "an event has either start or recurrence")
+        if self.end is not None and self.start is None:
+            raise RecordInvalid("end", "a recurrence has duration_min instead")
+        check_order(self.start, self.end, "end")
+        if self.changes and self.recurrence is None:
+            raise RecordInvalid("changes", "belong to a recurrence")
+        days = [change.date for change in self.changes]
+        if len(set(days)) != len(days):
+            raise RecordInvalid("changes", "name a day twice")
+
+
+def rule_parts(rrule: str) -> dict[str, str]:
+    """The parts of an RRULE value by name, in capitals.
+
+    Raises RecordInvalid on what RFC 5545 does not know or what names hours and minutes: the start
+    rule says those.
+    """
+    parts: dict[str, str] = {}
+    for part in rrule.upper().removeprefix("RRULE:").split(";"):
+        name, equals, value = part.partition("=")
+        if not equals or not value or name in parts:
+            raise RecordInvalid("rrule", f"cannot read {part!r}")
+        if name not in _RRULE_PARTS:
+            raise RecordInvalid("rrule", f"{name} is not supported")
+        parts[name] = value
+    if parts.get("FREQ") not in _FREQUENCIES:
+        raise RecordInvalid("rrule", "FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY")
+    if "COUNT" in parts and "UNTIL" in parts:
+        raise RecordInvalid("rrule", "COUNT and UNTIL exclude each other")
+    for name, value in parts.items():
+        if not _value_ok(name, value):
+            raise RecordInvalid("rrule", f"{name} cannot be {value!r}")
+    if "BYSETPOS" in parts and not parts.keys() & _SETS:
+        raise RecordInvalid("rrule", "BYSETPOS needs another BY part")
+    return parts
+
+
+_SETS = {"BYDAY", "BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO"}
+_RANGES = {
+    "BYMONTH": (1, 12),
+    "BYMONTHDAY": (-31, 31),
+    "BYYEARDAY": (-366, 366),
+    "BYWEEKNO": (-53, 53),
+    "BYSETPOS": (-366, 366),
+}
+
+
+def _value_ok(name: str, value: str) -> bool:
+    if name == "FREQ":
+        return True
+    if name in ("INTERVAL", "COUNT"):
+        return value.isascii() and value.isdigit() and 1 <= int(value[:6]) <= 10_000
+    if name == "UNTIL":
+        return _UNTIL.match(value) is not None and _is_instant(value)
+    if name == "WKST":
+        return _DAY.match(value) is not None and len(value) == 2
+    items = value.split(",")
+    if name == "BYDAY":
+        return all(_DAY.match(item) for item in items)
+    low, high = _RANGES[name]
+    return all(
+        _NUMBER.match(item) and int(item) != 0 and low <= int(item) <= high for item in items
+    )
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

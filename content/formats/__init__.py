@@ -1,0 +1,1 @@
+"""Formats in which content comes and goes."""
