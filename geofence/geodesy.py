@@ -46,7 +46,7 @@ def wrapped(lon: float) -> float:
     """The same meridian within -180..180; a longitude that is already there is left alone."""
     if -180.0 <= lon <= 180.0:
         return lon
-    return (lon + 180.0) % 360.0 - 180.0
+    return lon - 360.0 * math.floor((lon + 180.0) / 360.0)
 
 
 # -- sizes -------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def area_m2(shape: Shape) -> float:
     if isinstance(shape, Circle):
         # A spherical cap on the mean sphere; the ellipsoid changes it by less than 0.7 %.
         sphere_m = (2 * GEOD.a + GEOD.b) / 3
-        return 2 * math.pi * sphere_m**2 * (1 - math.cos(shape.radius_m / sphere_m))
+        return 4 * math.pi * (sphere_m * math.sin(shape.radius_m / sphere_m / 2)) ** 2
     parts = shape.parts if isinstance(shape, Area) else outline(shape).parts
     return sum(
         max(0.0, ring_area_m2(outer) - sum(ring_area_m2(hole) for hole in holes))
@@ -218,18 +218,42 @@ def _distances_m(lon: float, lat: float, points: F64) -> F64:
 
 
 def _nearest_on_edges_m(lon: float, lat: float, starts: F64, ends: F64) -> float:
-    """Golden-section search for the nearest point, on all edges at once."""
+    """Golden-section search for the nearest point of every edge at once, then a straight foot."""
+
+    def along_m(share: F64) -> F64:
+        return _distances_m(lon, lat, starts + (ends - starts) * share[:, None])
+
     ratio = (math.sqrt(5) - 1) / 2
     low, high = np.zeros(len(starts)), np.ones(len(starts))
-    best_m = math.inf
+    left, right = high - ratio, low + ratio
+    left_m, right_m = along_m(left), along_m(right)
     for _ in range(limits.GOLDEN_STEPS):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        left_m = _distances_m(lon, lat, starts + (ends - starts) * left[:, None])
-        right_m = _distances_m(lon, lat, starts + (ends - starts) * right[:, None])
         nearer = left_m < right_m
-        high, low = np.where(nearer, right, high), np.where(nearer, low, left)
-        best_m = min(best_m, float(left_m.min()), float(right_m.min()))
-    return best_m
+        low, high = np.where(nearer, low, left), np.where(nearer, right, high)
+        kept, kept_m = np.where(nearer, left, right), np.where(nearer, left_m, right_m)
+        fresh = low + high - kept
+        fresh_m = along_m(fresh)
+        before = kept < fresh
+        left, right = np.where(before, kept, fresh), np.where(before, fresh, kept)
+        left_m, right_m = np.where(before, kept_m, fresh_m), np.where(before, fresh_m, kept_m)
+    foot_m = _feet_m(lon, lat, starts, ends, low, high)
+    return float(np.minimum(foot_m, np.minimum(left_m, right_m)).min())
+
+
+def _feet_m(lon: float, lat: float, starts: F64, ends: F64, low: F64, high: F64) -> F64:
+    """Distances to short stretches of edges, straight in the plane of azimuth and distance."""
+    x0, y0 = _polar_plane(lon, lat, starts + (ends - starts) * low[:, None])
+    x1, y1 = _polar_plane(lon, lat, starts + (ends - starts) * high[:, None])
+    dx, dy = x1 - x0, y1 - y0
+    length2 = dx**2 + dy**2
+    share = np.clip(-(x0 * dx + y0 * dy) / np.where(length2 == 0, 1.0, length2), 0.0, 1.0)
+    return np.hypot(x0 + share * dx, y0 + share * dy)
+
+
+def _polar_plane(lon: float, lat: float, points: F64) -> tuple[F64, F64]:
+    count = len(points)
+    azimuth, _, away_m = GEOD.inv(np.full(count, lon), np.full(count, lat), *points.T)
+    return away_m * np.sin(np.radians(azimuth)), away_m * np.cos(np.radians(azimuth))
 
 
 # -- outlines ----------------------------------------------------------------------------------
@@ -319,14 +343,23 @@ def _buffered(chunk: F64, half_width_m: float, arc_points: int) -> shapely.Geome
     """The neighbourhood of a stretch, made in the azimuthal equidistant plane of its middle."""
     lon, lat = chunk[len(chunk) // 2].tolist()
     plane = _plane(round(wrapped(lon), 2), round(lat, 2))
-    line = shapely.linestrings(np.column_stack(plane.transform(chunk[:, 0], chunk[:, 1])))
-    around = shapely.buffer(line, half_width_m, quad_segs=max(1, arc_points // 4))
+    line = np.column_stack(plane.transform(chunk[:, 0], chunk[:, 1]))
+    around = shapely.buffer(_legs(line), half_width_m, quad_segs=max(1, arc_points // 4))
     around = shapely.segmentize(around, max(limits.OUTLINE_STEP_M, half_width_m / 16))
     outer, *holes = (
         shapely.polygons(_on_globe(plane, shapely.get_coordinates(ring), lon))
         for ring in _rings_of(around)
     )
     return shapely.difference(outer, shapely.union_all(holes)) if holes else outer
+
+
+def _legs(line: F64) -> shapely.MultiLineString:
+    """The line cut where it turns back: GEOS loses ground when it buffers a line folded in two."""
+    steps = np.diff(line, axis=0)
+    steps = steps / np.maximum(np.hypot(*steps.T), 1e-9)[:, None]
+    folds = np.flatnonzero((steps[:-1] * steps[1:]).sum(axis=1) < 0) + 1
+    legs = zip((0, *folds), (*folds, len(line) - 1), strict=True)
+    return shapely.multilinestrings([shapely.linestrings(line[a : b + 1]) for a, b in legs])
 
 
 def _on_globe(plane: pyproj.Transformer, loop: F64, near_lon: float) -> F64:

@@ -162,8 +162,8 @@ class _Reader:
             self.problem(field, "is missing")
         elif not _is_number(value):
             self.problem(field, f"{_shown(value)} is not a finite number of metres")
-        elif not limits.RADIUS_M_MIN <= value <= maximum_m:
-            span = f"{limits.RADIUS_M_MIN:.0f} m to {maximum_m:.0f} m"
+        elif not limits.LENGTH_M_MIN <= value <= maximum_m:
+            span = f"{limits.LENGTH_M_MIN:.0f} m to {maximum_m:.0f} m"
             self.problem(field, f"{_shown(value)} is outside {span}")
         else:
             return float(value)
@@ -208,7 +208,7 @@ class _Reader:
     def _circle(
         self, position: Sequence[object], field: str, radius_m: float | None
     ) -> Circle | None:
-        radius = self._length_m("radius_m", radius_m, limits.RADIUS_M_MAX)
+        radius = self._length_m("radius_m", radius_m, limits.CIRCLE_RADIUS_M_MAX)
         centre = self._position(position, field)
         if radius is None or centre is None:
             return None
