@@ -5,7 +5,7 @@ NotifierError
 ├── TemplateRefused      a template that does not parse, or asks for what it may not have
 ├── RenderFailed         a template met values it cannot print
 ├── CredentialsRefused   a service account or token end-point that does not work
-├── OutboxUnavailable    the outbox cannot be read or written for now
+├── StoreUnavailable     the outbox or the inbox cannot be read or written for now
 └── ChannelClosed        a channel was used after it closed, or before it opened
 """
 
@@ -50,8 +50,8 @@ class CredentialsRefused(NotifierError):
         self.reason = reason
 
 
-class OutboxUnavailable(NotifierError):
-    """The outbox cannot be read or written for now; trying again later may work."""
+class StoreUnavailable(NotifierError):
+    """The outbox or the inbox cannot be read or written for now; trying again later may work."""
 
     def __init__(self, *, reason: str) -> None:
         super().__init__(reason)

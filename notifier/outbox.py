@@ -61,7 +61,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 class Outbox(Protocol):
     """The port. Every implementation passes tests/notifier/outbox_contract.py.
 
-    All methods may raise OutboxUnavailable: nothing was changed then, and a later try may work.
+    All methods may raise StoreUnavailable: nothing was changed then, and a later try may work.
     """
 
     async def put(self, notifications: Sequence[Notification], now_ms: int) -> int:
