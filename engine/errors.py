@@ -4,6 +4,7 @@ EngineError
 ├── RecordDamaged        bytes of the log that are not a record
 ├── LogDamaged           damage before the tail: the engine refuses to start
 ├── LogRefused           the log cannot take more (disk full, read-only)
+├── LogTrimmed           entries that are no longer kept were asked for
 ├── DataHeld             another process holds the data directory
 ├── DataTooNew           the data was written by a newer version
 ├── Overloaded           a bounded queue is full
@@ -45,6 +46,15 @@ class LogRefused(EngineError):
     def __init__(self, *, reason: str) -> None:
         super().__init__(f"the log cannot be written: {reason}")
         self.reason = reason
+
+
+class LogTrimmed(EngineError):
+    """Entries from `asked` on were wanted, and those before `first` are no longer kept."""
+
+    def __init__(self, *, asked: int, first: int) -> None:
+        super().__init__(f"the log begins at position {first}; {asked} is no longer kept")
+        self.asked = asked
+        self.first = first
 
 
 class DataHeld(EngineError):

@@ -231,12 +231,17 @@ def encode(record: Record) -> bytes:
 
 
 class Head(NamedTuple):
-    """What the header of a sound record says: entries `position` to `position + count`."""
+    """What the header of a sound record says: it holds `entries` entries from `position` on."""
 
     position: int
-    count: int
+    entries: int
     received_ms: int
     end: int  # offset behind the record
+
+    @property
+    def after(self) -> int:
+        """Position after the record."""
+        return self.position + self.entries
 
 
 def check(data: bytes | memoryview, offset: int = 0) -> Head:
@@ -271,7 +276,7 @@ def decode(data: bytes | memoryview, offset: int = 0) -> tuple[Record, int]:
     except msgspec.MsgspecError as error:
         raise RecordDamaged(offset=offset, reason=f"not an entry: {error}") from error
     record = Record(position=head.position, received_ms=head.received_ms, entry=entry)
-    if record.count != head.count or not _columns_agree(entry):
+    if record.count != head.entries or not _columns_agree(entry):
         raise RecordDamaged(offset=offset, reason="its columns disagree on their length")
     return record, head.end
 

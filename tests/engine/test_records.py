@@ -135,7 +135,7 @@ def test_a_record_survives_its_round_trip(record: Record) -> None:
     assert again == record
     assert end == len(data)
     head = check(data)
-    assert (head.position, head.count, head.end) == (record.position, record.count, len(data))
+    assert (head.position, head.entries, head.end) == (record.position, record.count, len(data))
 
 
 @given(st.lists(records, min_size=1, max_size=4), st.binary(max_size=5))
