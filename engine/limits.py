@@ -1,0 +1,74 @@
+"""Bounds of the engine, each with its reason."""
+
+from __future__ import annotations
+
+# Before every date that a fix or counter can carry.
+NEVER_MS = -(2**62)
+
+# Wall clocks are slewed by far less; a leap beyond this is a step or a suspended machine.
+CLOCK_LEAP_MS = 10_000
+# Ticks for which a leap ahead must last before it is believed: a bad NTP answer is gone by then.
+CLOCK_LEAP_TICKS = 5
+
+# Counters that feed pontoons and museums report every 5 minutes at the slowest; two are missed.
+COUNTER_FRESH_MS = 15 * 60_000
+# A level falls only this share of capacity below the threshold at which it rose: a queue's coming
+# and going does not make it flicker.
+LEVEL_HYSTERESIS = 0.03
+# Trend compares with the mean over about this long: shorter sees groups, longer misses a rush.
+TREND_MS = 10 * 60_000
+# Fewer persons than this are no trend.
+TREND_PERSONS_MIN = 3
+
+# Batches over which latency percentiles are taken: some seconds of a busy engine.
+LATENCY_SAMPLES = 4096
+# Rates over less than this jump about.
+RATE_WINDOW_S = 0.5
+
+# Pings that wait for the engine's thread. At a million a second this is a quarter second of work,
+# about 50 MB of drafts; beyond it the door answers 429.
+WAITING_PINGS_MAX = 250_000
+# Other entries that wait: an import of 100,000 zones is one entry.
+WAITING_ENTRIES_MAX = 10_000
+# Pings applied before the loop serves sockets again: some milliseconds.
+PUMP_PINGS_MAX = 20_000
+# Effects that wait for the store; behind it ingest is refused rather than memory filled.
+STORE_EFFECTS_MAX = 20_000
+# How long a refused log waits before it tries again: a full disk is rarely freed sooner.
+LOG_RETRY_S = 1.0
+# What Retry-After says when a queue is full: they drain in well under this.
+RETRY_AFTER_S = 1.0
+
+# Simulated visitors: how many begin at rest, and how likely a rest is where a way ends.
+WALKERS_RESTING_SHARE = 0.35
+WALKERS_REST_CHANCE = 0.25
+
+# The log ----------------------------------------------------------------------------------------
+# A segment is removed whole once snapshots cover it: small enough to free space soon, large enough
+# that a day at 1,000 pings/s is about 50 files.
+LOG_SEGMENT_BYTES = 64 * 2**20
+# A record is one batch of pings (36 bytes each) or one request's catalogue change; API bodies are
+# bounded far below. A length beyond it is damage, not a reason to ask for memory.
+RECORD_BYTES_MAX = 64 * 2**20
+# Read-ahead of replay: amortises the system call, stays inside the processor's cache.
+LOG_READ_BYTES = 2**20
+# Under `interval` durability, unsynced records are kept to be written again after a failed fsync;
+# this many bytes force one early.
+LOG_UNSYNCED_BYTES_MAX = 8 * 2**20
+# What `interval` durability may lose to a power failure unless told otherwise.
+LOG_INTERVAL_MS = 1000
+
+# Events known to rules: those that began a while ago (still going on) to two days ahead, which is
+# further than any campaign announces; expanded again every ten minutes.
+OCCASIONS_BEHIND_MS = 24 * 3_600_000
+OCCASIONS_AHEAD_MS = 48 * 3_600_000
+OCCASIONS_REFRESH_MS = 10 * 60_000
+
+# States of a notification after which its decision counts against no cap.
+STATES_THAT_RELEASE = frozenset({"dead", "expired", "retired"})
+
+# Real visitors are shown only in cells of about 150 m that hold at least this many of them.
+K_MIN = 10
+DENSITY_CELL_DEG = 0.002
+# A visitor silent for longer is not shown.
+LIVE_RECENT_MS = 10 * 60_000
