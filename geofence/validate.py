@@ -245,7 +245,7 @@ class _Reader:
                 read.append(self._placed(good, field))
         if self.problems:
             return None
-        polygons = [shapely.polygons(part[0], part[1:] or None) for part in read]
+        polygons = [_polygon(part) for part in read]
         if self._tangled(polygons, fields):
             if not self.mends:
                 return None
@@ -307,17 +307,16 @@ class _Reader:
         """Whether the area crosses itself or overlaps; each place is a problem, or a change."""
         found = []
         for polygon, field in zip(polygons, fields, strict=True):
-            if polygon.area == 0:
+            if shapely.convex_hull(polygon).area == 0:
                 found.append((field, "the ring has no area"))
             elif not shapely.is_valid(polygon):
                 found.append((field, shapely.is_valid_reason(polygon)))
         if not found and len(polygons) > 1:
-            whole = shapely.multipolygons(polygons)
-            east = shapely.multipolygons([_eastward(p) for p in polygons])
-            for view in (whole, east):
-                if not shapely.is_valid(view):
-                    found.append((f"{self.where}.coordinates", shapely.is_valid_reason(view)))
-                    break
+            whole, field = shapely.multipolygons(polygons), f"{self.where}.coordinates"
+            if not shapely.is_valid(whole):
+                found.append((field, shapely.is_valid_reason(whole)))
+            elif _overlaps_at_180(polygons):
+                found.append((field, "parts overlap at the antimeridian"))
         for field, text in found:
             reason, lon, lat = _placed_reason(text)
             if self.mends:
@@ -329,7 +328,7 @@ class _Reader:
 
     def _mended(self, polygons: list[shapely.Polygon]) -> Area | None:
         mended = _untangled(polygons)
-        if any(polygon.bounds[2] > 180 for polygon in mended):
+        if _overlaps_at_180(mended):
             mended = _untangled([_eastward(polygon) for polygon in mended])
         parts = tuple(
             _part(_westward([shapely.get_coordinates(r) for r in (p.exterior, *p.interiors)]))
@@ -394,13 +393,25 @@ def _whole_turns_only(ring: F64) -> bool:
 
 
 def _flat(ring: F64) -> bool:
-    return bool(shapely.polygons(ring).area == 0)
+    return bool(shapely.convex_hull(shapely.linestrings(ring)).area == 0)
+
+
+def _polygon(rings: list[F64]) -> shapely.Polygon:
+    return shapely.polygons(rings[0], [shapely.linearrings(hole) for hole in rings[1:]] or None)
 
 
 def _eastward(polygon: shapely.Polygon) -> shapely.Polygon:
     """The polygon with its westernmost longitude within 0..360: the map cut elsewhere."""
     shift = -360 * math.floor(polygon.bounds[0] / 360)
     return shapely.transform(polygon, lambda xy: xy + np.array([shift, 0.0])) if shift else polygon
+
+
+def _overlaps_at_180(polygons: list[shapely.Polygon]) -> bool:
+    """Whether parts overlap that lie a turn apart in lon/lat; parts that touch there may."""
+    if all(polygon.bounds[2] <= 180 for polygon in polygons):
+        return False
+    moved = [_eastward(polygon) for polygon in polygons]
+    return bool(shapely.union_all(moved).area < sum(p.area for p in moved) * (1 - 1e-9))
 
 
 def _westward(rings: list[F64]) -> list[F64]:
