@@ -38,6 +38,7 @@ TimeOfDay = Annotated[
 MonthDay = Annotated[
     str, Meta(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", examples=["06-15"])
 ]
+SunMinutes = Annotated[int, Meta(ge=-limits.SUN_MINUTES_MAX, le=limits.SUN_MINUTES_MAX)]
 PeriodS = Annotated[int, Meta(ge=0, le=limits.PERIOD_S_MAX)]
 Minutes = Annotated[int, Meta(ge=-limits.MINUTES_MAX, le=limits.MINUTES_MAX)]
 Scalar = bool | int | float | str
@@ -171,8 +172,8 @@ class Sun(_Data, frozen=True, kw_only=True, tag="sun"):
     """Between `from_min` and `to_min` minutes after sunrise or sunset; negative is before."""
 
     event: Literal["sunrise", "sunset"]
-    from_min: Minutes
-    to_min: Minutes
+    from_min: SunMinutes
+    to_min: SunMinutes
 
 
 class Hours(_Data, frozen=True, kw_only=True, tag="hours"):

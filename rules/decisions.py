@@ -1,23 +1,21 @@
 """Decisions: to send, or not and why, with the trace that led there.
 
-The decider makes `Ruling`s: compact, a few words each, since most of them say no. A ruling keeps
-the plain values that its conditions saw and renders to a full `Decision` when somebody asks.
+These are the full form. The decider works with compact `rules.rulings.Ruling`s, since most of them
+say no, and each renders to a Decision when somebody asks.
 """
 
 from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
-
-from geofence.columns import Kind
 
 TriggerKind = Literal[
     "enter", "exit", "dwell", "cross", "near", "event_soon", "level_change", "broadcast"
 ]
-TRANSITION_TRIGGERS: tuple[TriggerKind, ...] = ("enter", "exit", "dwell", "cross")
+TRIGGER_KINDS: tuple[TriggerKind, ...] = get_args(TriggerKind)
 
 
 class Reason(StrEnum):
@@ -104,8 +102,3 @@ def decision_id(
     """
     text = "\x1f".join((visitor, campaign, kind, zone, event, str(position), str(at_ms)))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def trigger_of(kind: Kind) -> TriggerKind:
-    """The trigger that listens to a kind of transition."""
-    return TRANSITION_TRIGGERS[kind]

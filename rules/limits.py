@@ -19,7 +19,8 @@ VARIANTS_MAX = 10
 TTL_S_MAX = 86_400
 DWELL_S_MAX = 86_400  # beyond a day it is a stay, not a dwell
 WITHIN_M_MAX = 50_000.0  # "near" beyond 50 km is a region: draw a zone
-MINUTES_MAX = 7 * 24 * 60  # event and sun conditions look at most a week ahead
+MINUTES_MAX = 7 * 24 * 60  # events are looked at most a week ahead
+SUN_MINUTES_MAX = 720  # half a day: further off, the other sunset is nearer
 PERIOD_S_MAX = 366 * 86_400  # caps and cooldowns look back at most a (leap) year
 
 # Sends stay in a visitor's ledger this long at least, so that a new cap counts what went before.
@@ -38,3 +39,9 @@ CLOCK_SPAN_MS = 900_000
 HOURS_AHEAD_DAYS = 366
 HOURS_CACHED_MAX = 10_000  # one per place with hours
 SUN_DAYS_CACHED_MAX = 64  # yesterday, today and tomorrow are asked; the rest is replay
+
+# What a speed looks like, metres a second. Visitors stroll at 0.5-1.8; 2.5 is a run, and where
+# cycling begins; above 7 (25 km/h, the ceiling of an assisted bicycle) it is a vehicle.
+WALKING_MPS_MIN = 0.5
+RIDING_MPS_MIN = 2.5
+DRIVING_MPS_MIN = 7.0
