@@ -185,5 +185,5 @@ def _id(
     slugs[base] += 1
     if slugs[base] == 1 and title:
         return base
-    changes.append(("id", "made of the name and a number, which the order of the file decides"))
+    changes.append(("id", "made of the name and a number, by the order of the file"))
     return f"{base}-{slugs[base]}"
