@@ -203,7 +203,7 @@ class _Event:
     def _candidates(self, q: Question) -> list[EventFacts]:
         want, facts = self.data, q.facts
         if want.event is not None:
-            return [facts.events[want.event]] if want.event in facts.events else []
+            return facts.occurrences(want.event)
         if q.event is not None and want.category is None and want.tag is None:
             return [q.event]
         first_ms = q.now_ms + want.from_min * MINUTE_MS

@@ -79,9 +79,13 @@ class PlaceFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One occurrence of an event. `remaining` places: None where nobody counts."""
+    """One occurrence of an event. `remaining` places: None where nobody counts.
+
+    id: the occurrence's own. event: the id of the event that it is one of, by default the same.
+    """
 
     id: str
+    event: str = ""
     start_ms: int
     end_ms: int
     status: EventStatus = "scheduled"
@@ -216,6 +220,14 @@ class Facts:
         old = self.events.pop(event_id, None)
         if old is not None:
             self._by_start.remove((old.start_ms, old.id))
+
+    def occurrences(self, event_id: str) -> list[EventFacts]:
+        """Known occurrences of an event, by start."""
+        return [self.events[each] for _, each in self._by_start if self.named(each, event_id)]
+
+    def named(self, occurrence_id: str, event_id: str) -> bool:
+        """Whether an occurrence is one of the event of that id, or has it itself."""
+        return event_id in (occurrence_id, self.events[occurrence_id].event)
 
     def events_between(self, first_ms: int, last_ms: int) -> Iterator[EventFacts]:
         """Events that start in [first_ms, last_ms], by start, then id."""

@@ -40,7 +40,7 @@ class Moments:
     def occasions(
         self, campaigns: Iterable[Compiled], q: Question
     ) -> Iterator[tuple[Compiled, Occasion]]:
-        """The occasions of this tick, campaign by campaign in the order given."""
+        """The occasions of this tick, campaign by campaign; all given have moments."""
         for c in campaigns:
             match c.trigger:
                 case Trigger.EVENT_SOON:
@@ -49,11 +49,8 @@ class Moments:
                     yield from self._levels(c, q.facts)
                 case Trigger.BROADCAST:
                     yield from self._broadcast(c, q.facts)
-                case Trigger.EXIT | Trigger.CROSS:
-                    pass
                 case _:
-                    if c.campaign.on_open_if_inside == "fire":
-                        yield from self._opening(c, q)
+                    yield from self._opening(c, q)
 
     def end(self, now_ms: int) -> None:
         """The tick is over."""
@@ -111,6 +108,7 @@ class Moments:
             chosen = (
                 (not trigger.events and not trigger.categories)
                 or event.id in trigger.events
+                or event.event in trigger.events
                 or not set(trigger.categories).isdisjoint(event.categories)
             )
             key = (c.slot, f"event {event.id} {event.start_ms}")
