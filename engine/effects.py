@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -10,6 +11,7 @@ from engine.records import Change, Consent, Device, Outcome, Profile
 from geofence.columns import U8, Transitions
 from notifier.notifications import Notification
 from rules.decisions import Decision
+from rules.rulings import Ruling
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,11 +38,16 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Effects(NamedTuple):
-    """All that one record brought about, in order. `through` is the log position after it."""
+    """All that one record brought about, in order. `through` is the log position after it.
+
+    The pipeline gives status, transitions, rulings and what entered; decisions (the rulings in
+    full), notifications, visits and times are completed by who runs it, where they are wanted.
+    """
 
     through: int
     status: U8 | None = None
     transitions: Transitions | None = None
+    rulings: Sequence[Ruling] = ()
     decisions: tuple[Decision, ...] = ()
     notifications: tuple[Notification, ...] = ()
     changes: tuple[Change, ...] = ()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 import msgspec
 
+from engine import limits
 from engine.errors import DataHeld
 
 NAME = "hold.lock"
@@ -33,16 +35,24 @@ class Hold:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not self._lock():
             os.close(self._handle)
             found = _read(folder)
             who = "another process" if found is None else f"process {found.pid}"
             if found is not None and found.address:
                 who += f", serving {found.address}"
-            raise DataHeld(path=str(folder), holder=who) from error
+            raise DataHeld(path=str(folder), holder=who)
         self.announce(address)
+
+    def _lock(self) -> bool:
+        for _ in range(limits.HOLD_TRIES):
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                threading.Event().wait(limits.HOLD_PAUSE_S)
+            else:
+                return True
+        return False
 
     def announce(self, address: str) -> None:
         """Name this process and where it serves, for those who find the directory held."""

@@ -64,11 +64,29 @@ OCCASIONS_BEHIND_MS = 24 * 3_600_000
 OCCASIONS_AHEAD_MS = 48 * 3_600_000
 OCCASIONS_REFRESH_MS = 10 * 60_000
 
-# States of a notification after which its decision counts against no cap.
-STATES_THAT_RELEASE = frozenset({"dead", "expired", "retired"})
-
 # Real visitors are shown only in cells of about 150 m that hold at least this many of them.
 K_MIN = 10
 DENSITY_CELL_DEG = 0.002
 # A visitor silent for longer is not shown.
 LIVE_RECENT_MS = 10 * 60_000
+
+# Simulated counters report as often as real ones at their best.
+SIMULATED_COUNTER_MS = 60_000
+# One simulated visitor stands for a party and the parties near it that have no app.
+PERSONS_A_WALKER = 8
+
+# Who merely asks for the holder of a data directory locks it for some microseconds: try again.
+HOLD_TRIES = 5
+HOLD_PAUSE_S = 0.02
+
+# The store --------------------------------------------------------------------------------------
+# Calls that wait for the writer; each is one transaction's share. Beyond it callers are refused.
+STORE_WAITING_MAX = 10_000
+# Calls that one transaction takes together: their fsync is shared, and none waits for long.
+STORE_TOGETHER_MAX = 64
+# Readers beside the writer: pages and APIs ask for little; more would only take turns.
+STORE_READERS = 4
+# Pages of the write-ahead log (4 KiB) after which the writer moves them into the database.
+STORE_CHECKPOINT_PAGES = 4000
+# Rows of one answer. Whoever wants more goes on from the cursor.
+PAGE_ROWS_MAX = 1000

@@ -155,14 +155,20 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, tag=9):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one notification."""
+    """What became of one notification.
+
+    releases: with it every notification of its decision has ended without reaching anybody, so
+    that the decision counts against no cap.
+    """
 
     notification: str
     decision: str
+    visitor: str
     device: str
     state: str
     reason: str
     at_ms: int
+    releases: bool = False
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True, tag=10):

@@ -1,0 +1,188 @@
+"""How crowded each zone is: five levels with hysteresis, trend, source and age, or unknown.
+
+Thresholds are shares of the zone's capacity: quiet < 25 % <= moderate < 50 <= busy < 75 <= very
+busy < 100 <= full. A fresh counter wins over pings; pings count only where a penetration factor
+calibrates them; a level set by hand wins over both until it expires. Figures change on ticks only,
+so that what rules read does not depend on how pings were batched.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import limits
+from geofence.columns import F64, I32, I64, U8
+from rules.facts import Level
+
+THRESHOLDS = np.array([0.25, 0.50, 0.75, 1.00])
+
+I8 = NDArray[np.int8]
+
+
+class Source(IntEnum):
+    """Where a zone's figure comes from."""
+
+    NONE = 0
+    PINGS = 1
+    COUNTER = 2
+    OVERRIDE = 3
+
+
+class Trend(IntEnum):
+    """Where a zone's figure is heading, against the mean of the last minutes."""
+
+    DOWN = -1
+    FLAT = 0
+    UP = 1
+
+
+class Crowd(msgspec.Struct, frozen=True, kw_only=True):
+    """One zone's figure as of the last tick. persons is None where nothing tells it."""
+
+    level: Level
+    persons: int | None
+    capacity: int | None
+    trend: Trend
+    source: Source
+    at_ms: int
+
+
+class CrowdBook:
+    """Figures of all zones, by zone slot. Arrays grow with the slots."""
+
+    def __init__(self) -> None:
+        self.levels: U8 = np.empty(0, np.uint8)
+        self._settled: U8 = np.empty(0, np.uint8)
+        self.persons: F64 = np.empty(0)
+        self._slow: F64 = np.empty(0)
+        self._capacity: F64 = np.empty(0)
+        self._penetration: F64 = np.empty(0)
+        self._counted: F64 = np.empty(0)
+        self._counted_ms: I64 = np.empty(0, np.int64)
+        self._override: U8 = np.empty(0, np.uint8)
+        self._override_until_ms: I64 = np.empty(0, np.int64)
+        self._source: U8 = np.empty(0, np.uint8)
+        self._now_ms = 0
+
+    def grow(self, zones: int) -> None:
+        """Make room for `zones` slots; new ones are unknown."""
+        more = zones - len(self.levels)
+        if more <= 0:
+            return
+
+        def longer(column: Any, fill: float) -> Any:
+            return np.concatenate([column, np.full(more, fill, column.dtype)])
+
+        self.levels = longer(self.levels, Level.UNKNOWN)
+        self._settled = longer(self._settled, Level.UNKNOWN)
+        self.persons = longer(self.persons, np.nan)
+        self._slow = longer(self._slow, np.nan)
+        self._capacity = longer(self._capacity, 0.0)
+        self._penetration = longer(self._penetration, 0.0)
+        self._counted = longer(self._counted, 0.0)
+        self._counted_ms = longer(self._counted_ms, limits.NEVER_MS)
+        self._override = longer(self._override, Level.UNKNOWN)
+        self._override_until_ms = longer(self._override_until_ms, limits.NEVER_MS)
+        self._source = longer(self._source, Source.NONE)
+
+    def put_zone(self, slot: int, *, capacity: int | None, penetration: float | None) -> None:
+        """Set a zone's capacity (persons) and the share of persons whose phones report."""
+        self.grow(slot + 1)
+        self._capacity[slot] = capacity or 0
+        self._penetration[slot] = penetration or 0.0
+
+    def counted(self, slot: int, *, persons: int, at_ms: int) -> None:
+        """Take a counter's absolute figure; an older one than the newest changes nothing."""
+        if at_ms >= self._counted_ms[slot]:
+            self._counted[slot], self._counted_ms[slot] = persons, at_ms
+
+    def override(self, slot: int, *, level: Level | None, until_ms: int) -> None:
+        """Set a level by hand until an instant; None reopens."""
+        self._override[slot] = Level.UNKNOWN if level is None else level
+        self._override_until_ms[slot] = limits.NEVER_MS if level is None else until_ms
+
+    def tick(self, now_ms: int, inside: I32) -> I32:
+        """Take the figures as of `now_ms`; `inside` counts visitors by slot.
+
+        Returns the slots whose level changed.
+        """
+        self.grow(len(inside))
+        before = self.levels
+        calibrated = self._penetration > 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            persons = np.where(calibrated, inside / self._penetration, np.nan)
+        fresh = now_ms - self._counted_ms <= limits.COUNTER_FRESH_MS
+        persons = np.where(fresh, self._counted, persons)
+        self._source = np.where(
+            fresh, Source.COUNTER, np.where(calibrated, Source.PINGS, Source.NONE)
+        ).astype(np.uint8)
+        self.persons = persons
+        self._drift(now_ms)
+        self._settled = self._levels(self._settled)
+        self.levels = self._settled.copy()
+        held = now_ms < self._override_until_ms
+        self.levels[held] = self._override[held]
+        self._source[held] = Source.OVERRIDE
+        self._now_ms = now_ms
+        changed: I32 = np.flatnonzero(self.levels != before).astype(np.int32)
+        return changed
+
+    def _levels(self, before: U8) -> U8:
+        """Levels by share of capacity; falling takes `LEVEL_HYSTERESIS` more than rising."""
+        known = (self._capacity > 0) & ~np.isnan(self.persons)
+        share = np.divide(
+            self.persons, self._capacity, out=np.full(len(self.persons), np.nan), where=known
+        )
+        rising = np.searchsorted(THRESHOLDS, share, side="right")
+        falling = np.searchsorted(THRESHOLDS - limits.LEVEL_HYSTERESIS, share, side="right")
+        before_band = before.astype(np.int64) - Level.QUIET
+        settled = np.where(before == Level.UNKNOWN, rising, np.clip(before_band, rising, falling))
+        out: U8 = np.where(known, settled + Level.QUIET, Level.UNKNOWN).astype(np.uint8)
+        return out
+
+    def _drift(self, now_ms: int) -> None:
+        """Let the slow mean follow: an exponential average over TREND_MS."""
+        elapsed = min(max(now_ms - self._now_ms, 0), limits.TREND_MS)
+        weight = 1.0 - np.exp(-elapsed / limits.TREND_MS)
+        started = np.isnan(self._slow)
+        self._slow = np.where(
+            started, self.persons, self._slow + weight * (self.persons - self._slow)
+        )
+
+    def trends(self) -> I8:
+        """Trend of every zone: a tenth of the slow mean, and at least three persons, away."""
+        with np.errstate(invalid="ignore"):
+            away = self.persons - self._slow
+            moved = np.abs(away) > np.maximum(limits.TREND_PERSONS_MIN, 0.1 * self._slow)
+        out: I8 = np.where(moved, np.sign(away), 0).astype(np.int8)
+        return out
+
+    def of(self, slot: int, trends: I8 | None = None) -> Crowd:
+        """One zone's figure as of the last tick."""
+        persons = self.persons[slot]
+        source = Source(int(self._source[slot]))
+        at_ms = int(self._counted_ms[slot]) if source is Source.COUNTER else self._now_ms
+        return Crowd(
+            level=Level(int(self.levels[slot])),
+            persons=None if np.isnan(persons) else round(float(persons)),
+            capacity=int(self._capacity[slot]) or None,
+            trend=Trend(int((self.trends() if trends is None else trends)[slot])),
+            source=source,
+            at_ms=at_ms,
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """All columns, by name."""
+        return dict(vars(self))
+
+    @staticmethod
+    def restore(columns: dict[str, Any]) -> CrowdBook:
+        """The book that `snapshot` was taken from."""
+        book = CrowdBook()
+        vars(book).update(columns)
+        return book

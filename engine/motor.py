@@ -1,0 +1,431 @@
+"""The motor: takes entries in, logs them, applies them, and lets nothing out before its commit.
+
+Entries wait in one queue. The loop's thread gives them positions and applies them; a commit thread
+writes and syncs all that was applied meanwhile (group commit); only then are callers answered and
+effects handed to the store, in one transaction with the position they go up to. Whoever listens
+(dispatcher, sockets) sees effects after that transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import structlog
+
+from engine import clock as system
+from engine import limits
+from engine.clock import Clock
+from engine.effects import Effects, Times, Visit
+from engine.errors import Conflict, EngineError, LogRefused, Overloaded
+from engine.figures import Figures
+from engine.ingest import Draft, PingDraft, PingsReceipt, Refusal, rows_of
+from engine.log import Log
+from engine.pipeline import Pipeline
+from engine.planner import Planner
+from engine.records import Catalogue, Change, Entry, PingRows, Record, Tick, encode
+from engine.ticks import TickSource
+from geofence.columns import Cause, Kind, Transitions
+
+Listener = Callable[[Sequence[Effects]], None]
+log = structlog.get_logger("engine.motor")
+
+
+class Projection(Protocol):
+    """The store as the motor sees it."""
+
+    async def commit(self, effects: Sequence[Effects]) -> None:
+        """Write effects and their position in one transaction; those already in are skipped."""
+
+
+class _Job:
+    """One entry that waits for its commit."""
+
+    __slots__ = ("done", "entry", "received_ms", "result")
+
+    def __init__(self, entry: Any, received_ms: int, done: asyncio.Future[Any]) -> None:
+        self.entry = entry
+        self.received_ms = received_ms
+        self.done = done
+        self.result: Any = None
+
+
+class _Group:
+    """What one write of the log will commit together."""
+
+    __slots__ = ("effects", "frames", "jobs")
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.effects: list[Effects] = []
+        self.jobs: list[_Job] = []
+
+
+def completed(effects: Effects, pipeline: Pipeline, planner: Planner) -> Effects:
+    """Effects with what follows from decisions and transitions: notifications and visits."""
+    decisions = tuple(ruling.decision() for ruling in effects.rulings)
+    notifications = tuple(n for d in decisions for n in planner.notifications(d))
+    visits = () if effects.transitions is None else visits_of(effects.transitions, pipeline)
+    return effects._replace(decisions=decisions, notifications=notifications, visits=visits)
+
+
+def visits_of(transitions: Transitions, pipeline: Pipeline) -> tuple[Visit, ...]:
+    """Visits that began or ended; circles that nobody drew are not visited."""
+    out = []
+    at = pipeline.visitors.at
+    zones = pipeline.tracker.zone_ids
+    known = pipeline.catalogue.all("zone")
+    kinds = transitions.kind.tolist()
+    for i, kind in enumerate(kinds):
+        if kind > Kind.EXIT or zones[transitions.zone[i]] not in known:
+            continue
+        out.append(
+            Visit(
+                visit=int(transitions.visit[i]),
+                visitor=at(int(transitions.visitor[i])).id,
+                zone=zones[transitions.zone[i]],
+                enter_ms=int(transitions.enter_ms[i]),
+                exit_ms=int(transitions.at_ms[i]) if kind == Kind.EXIT else None,
+                cause=Cause(int(transitions.cause[i])).name.lower(),
+            )
+        )
+    return tuple(out)
+
+
+class Motor:
+    """One engine over one log. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self, *, log: Log, store: Projection, pipeline: Pipeline, planner: Planner, clock: Clock
+    ) -> None:
+        self.pipeline = pipeline
+        self.planner = planner
+        self.clock = clock
+        self.figures = Figures()
+        self.blocked = ""
+        self.store_blocked = ""
+        self._log = log
+        self._store = store
+        self._position = log.end
+        self._waiting: list[_Job] = []
+        self._waiting_pings = 0
+        self._group = _Group()
+        self._pump_scheduled = False
+        self._wake = asyncio.Event()
+        self._stored: list[Effects] = []
+        self._wake_store = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._unsettled = 0
+        self._listeners: list[Listener] = []
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="balise-log")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    # -- life ---------------------------------------------------------------
+
+    def start(self, *, ticking: bool = True) -> None:
+        """Begin to commit, and to tick once a second unless the caller ticks."""
+        loops = [self._commit_loop(), self._store_loop()]
+        if self._log.info().durability == "interval":
+            loops.append(self._sync_loop())
+        if ticking:
+            loops.append(self._tick_loop())
+        self._tasks = [asyncio.create_task(each) for each in loops]
+
+    async def stop(self) -> None:
+        """Refuse new entries, commit and store what was taken, then stop."""
+        self._stopping = True
+        await self.settled()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown()
+        self._log.close()
+
+    async def settled(self) -> None:
+        """Wait until all that was taken is committed and stored, or the log refuses."""
+        while self._unsettled and not self.blocked:
+            self._idle.clear()
+            await self._idle.wait()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with effects once they are stored; returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    @property
+    def queue(self) -> int:
+        """Entries and pings that wait for the engine's thread or for the store."""
+        return len(self._waiting) + self._waiting_pings + len(self._stored)
+
+    # -- doors --------------------------------------------------------------
+
+    async def ingest(self, draft: PingDraft) -> PingsReceipt:
+        """Take pings in; returns when they are as durable as configured.
+
+        Raises Overloaded where too many wait, LogRefused where the log cannot be written.
+        """
+        count = len(draft.visitors)
+        if not count:
+            return PingsReceipt(np.empty(0, np.uint8))
+        if self._waiting_pings + count > limits.WAITING_PINGS_MAX:
+            raise Overloaded(queue="ingest", retry_after_s=limits.RETRY_AFTER_S)
+        self._waiting_pings += count
+        status = await self._submit(draft)
+        return PingsReceipt(status)
+
+    async def change(self, changes: Sequence[Draft], *, author: str) -> list[int]:
+        """Make changes to the catalogue together; returns their new versions.
+
+        Raises Conflict where one was based on a version that is not the newest.
+        """
+        self._pump_now()
+        versioned, newest = [], dict[tuple[str, str], int]()
+        for draft in changes:
+            key = (draft.kind, draft.id)
+            now = newest.get(key, self.pipeline.catalogue.version(*key))
+            exists = self.pipeline.catalogue.find(*key) is not None
+            if draft.if_version is not None and draft.if_version != (now if exists else 0):
+                raise Conflict(kind=draft.kind, record_id=draft.id, newest=now if exists else 0)
+            newest[key] = now + 1
+            versioned.append(Change(kind=draft.kind, id=draft.id, version=now + 1, body=draft.body))
+        # Nothing may run between reading the versions and applying the change: hence no await.
+        job = self._enqueue(Catalogue(changes=tuple(versioned), author=author))
+        self._pump_now()
+        await job.done
+        return [change.version for change in versioned]
+
+    async def submit(self, entry: Entry) -> Effects:
+        """Take one other entry in; returns its effects once it is durable."""
+        effects: Effects = await self._submit(entry)
+        return effects
+
+    async def tick(self, now_ms: int) -> Effects:
+        """Take a tick in; for callers that own the clock."""
+        return await self.submit(Tick(now_ms=now_ms))
+
+    def submit_soon(self, entry: Entry) -> None:
+        """Take an entry in without waiting for its commit."""
+        self._enqueue(entry)
+
+    # -- the loop's thread --------------------------------------------------
+
+    async def _submit(self, entry: Any) -> Any:
+        return await self._enqueue(entry).done
+
+    def _enqueue(self, entry: Any) -> _Job:
+        if self._stopping:
+            raise LogRefused(reason="the service is stopping")
+        if self.blocked:
+            raise LogRefused(reason=self.blocked)
+        if len(self._waiting) >= limits.WAITING_ENTRIES_MAX or len(self._stored) >= (
+            limits.STORE_EFFECTS_MAX
+        ):
+            raise Overloaded(queue="engine", retry_after_s=limits.RETRY_AFTER_S)
+        job = _Job(entry, self.clock.now_ms(), asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        self._unsettled += 1
+        self._schedule_pump()
+        return job
+
+    def _schedule_pump(self) -> None:
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump_now(self) -> None:
+        """Apply all that waits, however much: a versioned change stands at its end."""
+        while self._waiting:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Apply what waits, runs of pings joined into one record."""
+        self._pump_scheduled = False
+        jobs, taken = self._waiting, 0
+        run: list[_Job] = []
+        for place, job in enumerate(jobs):
+            if isinstance(job.entry, PingDraft):
+                run.append(job)
+                taken += len(job.entry.visitors)
+            else:
+                self._apply_run(run)
+                run = []
+                job.result = self._apply(job.entry, job.received_ms)
+                self._group.jobs.append(job)
+            if taken >= limits.PUMP_PINGS_MAX:
+                self._waiting = jobs[place + 1 :]
+                break
+        else:
+            self._waiting = []
+        self._apply_run(run)
+        if self._waiting:
+            self._schedule_pump()
+        self._wake.set()
+
+    def _apply_run(self, run: list[_Job]) -> None:
+        """Log and apply the pings of a run; those without consent go no further."""
+        if not run:
+            return
+        allowed: list[PingDraft] = []
+        masks = []
+        for job in run:
+            mask = self._consenting(job.entry.visitors)
+            masks.append(mask)
+            self._waiting_pings -= len(mask)
+            if all(mask):
+                allowed.append(job.entry)
+            elif any(mask):
+                kept = [i for i, ok in enumerate(mask) if ok]
+                allowed.append(PingDraft(*([column[i] for i in kept] for column in job.entry)))
+        status = np.empty(0, np.uint8)
+        if allowed:
+            effects = self._apply(rows_of(allowed), run[0].received_ms)
+            assert effects.status is not None
+            status = effects.status
+        start = 0
+        for job, mask in zip(run, masks, strict=True):
+            kept_mask = np.asarray(mask, bool)
+            job.result = np.full(len(mask), Refusal.NO_CONSENT, np.uint8)
+            end = start + int(kept_mask.sum())
+            job.result[kept_mask] = status[start:end]
+            self.figures.discarded(len(mask) - (end - start))
+            start = end
+            self._group.jobs.append(job)
+
+    def _consenting(self, visitors: list[str]) -> list[bool]:
+        find = self.pipeline.visitors.find
+        known = {v: find(v) for v in set(visitors)}
+        return [(state := known[v]) is not None and state.allows("location") for v in visitors]
+
+    def _apply(self, entry: Entry, received_ms: int) -> Effects:
+        """Give the entry its position, apply it, and add it to the group to commit."""
+        record = Record(position=self._position, received_ms=received_ms, entry=entry)
+        frame = encode(record)
+        started_s = system.monotonic_s()
+        effects = self.pipeline.apply(record)
+        if isinstance(entry, PingRows):
+            self.figures.matched((system.monotonic_s() - started_s) * 1e6)
+        effects = completed(effects, self.pipeline, self.planner)
+        decided_ms = self.clock.now_ms()
+        effects = effects._replace(
+            times=Times(
+                received_ms=received_ms,
+                logged_ms=0,
+                matched_ms=decided_ms,
+                decided_ms=decided_ms,
+            )
+        )
+        self._position = record.end
+        self._group.frames.append(frame)
+        self._group.effects.append(effects)
+        self.figures.applied(effects)
+        self.figures.logged_bytes += len(frame)
+        return effects
+
+    # -- commits ------------------------------------------------------------
+
+    async def _commit_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            group, self._group = self._group, _Group()
+            if group.frames:
+                await self._write(loop, group)
+            self._committed(group)
+
+    async def _write(self, loop: asyncio.AbstractEventLoop, group: _Group) -> None:
+        """Write a group, for as long as it takes; while it cannot be written nothing is taken."""
+        while True:
+            try:
+                await loop.run_in_executor(self._threads, self._log.append, group.frames)
+            except LogRefused as error:
+                if not self.blocked:
+                    log.error("log.refused", reason=error.reason)
+                self.blocked = error.reason
+                self._fail(group, error)
+                self._idle.set()
+                await asyncio.sleep(limits.LOG_RETRY_S)
+            else:
+                if self.blocked:
+                    log.info("log.resumed")
+                    self.blocked = ""
+                return
+
+    def _fail(self, group: _Group, error: EngineError) -> None:
+        """Tell callers that their entries are not durable; they may yet take effect."""
+        for job in group.jobs:
+            if not job.done.done():
+                job.done.set_exception(error)
+
+    def _committed(self, group: _Group) -> None:
+        logged_ms = self.clock.now_ms()
+        for effects in group.effects:
+            assert effects.times is not None
+            times = msgspec.structs.replace(effects.times, logged_ms=logged_ms)
+            self._stored.append(effects._replace(times=times))
+        for job in group.jobs:
+            if not job.done.done():
+                job.done.set_result(job.result)
+        self._unsettled -= len(group.jobs)
+        self._wake_store.set()
+
+    async def _store_loop(self) -> None:
+        while True:
+            await self._wake_store.wait()
+            self._wake_store.clear()
+            effects, self._stored = self._stored, []
+            if effects:
+                self._unsettled += 1
+                await self._keep(effects)
+                self._unsettled -= 1
+                for listener in list(self._listeners):
+                    listener(effects)
+            if not self._unsettled:
+                self._idle.set()
+
+    async def _keep(self, effects: Sequence[Effects]) -> None:
+        """Store effects, for as long as it takes: they are in the log, so none may be dropped."""
+        while True:
+            try:
+                await self._store.commit(effects)
+            except OSError as error:
+                self.store_blocked = str(error)
+                log.error("store.refused", reason=self.store_blocked)
+                await asyncio.sleep(limits.LOG_RETRY_S)
+            else:
+                self.store_blocked = ""
+                return
+
+    async def _sync_loop(self) -> None:
+        """Under `interval` durability: what was appended is on disk at most an interval later."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(limits.LOG_INTERVAL_MS / 1000)
+            try:
+                await loop.run_in_executor(self._threads, self._log.sync)
+            except LogRefused as error:
+                log.error("log.sync_refused", reason=error.reason)
+
+    async def _tick_loop(self) -> None:
+        ticks = TickSource(self.pipeline.now_ms or None)
+        before_s = system.monotonic_s()
+        while True:
+            speed = getattr(self.clock, "speed", 1.0)
+            elapsed_s = system.monotonic_s() - before_s
+            before_s += elapsed_s
+            now_ms = ticks.next(self.clock.now_ms(), int(elapsed_s * 1000 * speed))
+            try:
+                await self.submit(Tick(now_ms=now_ms))
+            except (LogRefused, Overloaded):
+                log.warning("tick.skipped", blocked=self.blocked)
+            await self.clock.sleep(1.0)
+
+    def catalogue(self, kind: str) -> Mapping[str, Any]:
+        """Newest versions of one kind: id to (version, record)."""
+        return self.pipeline.catalogue.all(kind)

@@ -1,0 +1,314 @@
+"""State as a function of the log: records go in one by one, effects come out. No clock, no I/O.
+
+The pipeline joins the rooms: the tracker turns pings into transitions, the crowd book counts, the
+decider decides. Engine time is the last tick's, and so is what rules read of crowds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from engine.catalogue import CatalogueBook
+from engine.crowd import CrowdBook
+from engine.effects import Effects
+from engine.hidden import HiddenZones
+from engine.occasions import Occasions
+from engine.records import (
+    Catalogue,
+    Consent,
+    Counter,
+    Device,
+    Erasure,
+    Feed,
+    Outcomes,
+    Override,
+    PingRows,
+    Profile,
+    Record,
+    Tick,
+)
+from engine.visitors import VisitorBook
+from geofence.columns import I64, Transitions
+from geofence.geodesy import area_m2
+from geofence.tracker import Tracker, TrackingRules
+from rules.campaigns import RestraintSettings
+from rules.decider import Decider
+from rules.facts import LEVEL_OF, Destination, Facts, FeedFacts, Level, VisitorFacts, ZoneFacts
+from rules.rulings import Ruling
+
+# Where a destination has not said where it is, times are UTC and the sun that of Greenwich.
+NOWHERE = Destination(time_zone="UTC", lat=51.48, lon=0.0)
+
+NO_POSITIONS: I64 = np.empty(0, np.int64)
+
+
+class Pipeline:
+    """One engine's state. `now_ms` is the last tick, `end` the position after the last record."""
+
+    def __init__(
+        self,
+        *,
+        tracking: TrackingRules | None = None,
+        restraint: RestraintSettings | None = None,
+    ) -> None:
+        self.tracker = Tracker(tracking or TrackingRules())
+        self.visitors = VisitorBook()
+        self.catalogue = CatalogueBook()
+        self.crowd = CrowdBook()
+        self.facts = Facts(NOWHERE)
+        self.facts.presence = TrackerPresence(self.tracker)
+        self.decider = Decider(NOWHERE, restraint or RestraintSettings())
+        self.occasions = Occasions()
+        self.hidden = HiddenZones()
+        self.now_ms = 0
+        self.end = 0
+        self._dwells_ms: dict[int, tuple[int, ...]] = {}
+        self._apply = {
+            PingRows: self._pings,
+            Tick: self._tick,
+            Catalogue: self._catalogue,
+            Device: self._device,
+            Consent: self._consent,
+            Profile: self._profile,
+            Feed: self._feed,
+            Counter: self._counter,
+            Override: self._override,
+            Outcomes: self._outcomes,
+            Erasure: self._erasure,
+        }
+
+    def apply(self, record: Record) -> Effects:
+        """Take the next record; returns what it brought about."""
+        assert record.position >= self.end, "records come in order"
+        self.end = record.end
+        handler: Any = self._apply[type(record.entry)]
+        effects: Effects = handler(record, record.entry)
+        return effects
+
+    # -- what enters ----------------------------------------------------------
+
+    def _pings(self, record: Record, rows: PingRows) -> Effects:
+        slots = self.visitors.slots(rows.visitors)
+        self.tracker.visitors_grow(len(self.visitors))
+        pings = rows.columns(slots)
+        seen = self.tracker.observe(pings, self.now_ms)
+        positions = np.arange(record.position, record.end, dtype=np.int64)
+        rulings = self.decider.on_transitions(
+            seen.transitions, positions, self.facts, pings.speed_mps
+        )
+        return Effects(
+            through=record.end, status=seen.status, transitions=seen.transitions, rulings=rulings
+        )
+
+    def _tick(self, record: Record, tick: Tick) -> Effects:
+        self.now_ms = max(self.now_ms, tick.now_ms)
+        transitions = self.tracker.tick(self.now_ms)
+        self.crowd.tick(self.now_ms, self.tracker.occupancy())
+        self.facts.now_ms = self.now_ms
+        self.facts.position = record.position
+        self.facts.levels = self.crowd.levels.tobytes()
+        self.occasions.refresh(self.now_ms, self.catalogue, self.tracker, self.facts)
+        rulings = self._decide(transitions) + self.decider.tick(self.facts)
+        return Effects(through=record.end, transitions=transitions, rulings=rulings)
+
+    def _catalogue(self, record: Record, entry: Catalogue) -> Effects:
+        zones, gone, kinds = [], [], set()
+        for change in entry.changes:
+            before = self.catalogue.find(change.kind, change.id)
+            after = self.catalogue.apply(change)
+            kinds.add(change.kind)
+            if change.kind == "zone":
+                if after is not None:
+                    zones.append(after)
+                elif before is not None:
+                    gone.append(change.id)
+            elif change.kind == "campaign" and after is None:
+                self.decider.remove_campaign(change.id)
+        if "destination" in kinds:
+            self._settle_destination()
+        transitions = [self._put_zones(zones), self.tracker.remove_zones(gone, self.now_ms)]
+        if kinds & {"destination", "zone", "place", "event"}:
+            self.occasions.stale()
+            self.occasions.refresh(self.now_ms, self.catalogue, self.tracker, self.facts)
+        if kinds & {"zone", "place", "event", "campaign"}:
+            transitions += self.hidden.settle(self.catalogue, self.tracker, self.facts, self.now_ms)
+            self._settle_campaigns()
+        moved = _joined(transitions)
+        return Effects(
+            through=record.end,
+            transitions=moved,
+            rulings=self._decide(moved),
+            changes=entry.changes,
+        )
+
+    def _device(self, record: Record, device: Device) -> Effects:
+        self._know(self.visitors.put_device(device))
+        return Effects(through=record.end, devices=(device,))
+
+    def _consent(self, record: Record, consent: Consent) -> Effects:
+        slot = self.visitors.consent(consent)
+        self._know(slot)
+        if not self.visitors.at(slot).allows("location"):
+            self.tracker.forget(slot)
+        return Effects(through=record.end, consents=(consent,))
+
+    def _profile(self, record: Record, profile: Profile) -> Effects:
+        self._know(self.visitors.put_profile(profile))
+        return Effects(through=record.end, profiles=(profile,))
+
+    def _feed(self, record: Record, feed: Feed) -> Effects:
+        self.facts.feeds[feed.name] = FeedFacts(value=feed.value, at_ms=feed.at_ms)
+        return Effects(through=record.end)
+
+    def _counter(self, record: Record, counter: Counter) -> Effects:
+        if self.catalogue.find("zone", counter.zone) is not None:
+            slot = self.tracker.zone_slot(counter.zone)
+            self.crowd.counted(slot, persons=counter.persons, at_ms=counter.at_ms)
+        return Effects(through=record.end)
+
+    def _override(self, record: Record, override: Override) -> Effects:
+        if self.catalogue.find("zone", override.zone) is not None:
+            self.crowd.override(
+                self.tracker.zone_slot(override.zone),
+                level=level_named(override.level),
+                until_ms=override.until_ms,
+            )
+        return Effects(through=record.end)
+
+    def _outcomes(self, record: Record, entry: Outcomes) -> Effects:
+        for outcome in entry.outcomes:
+            slot = self.visitors.find_slot(outcome.visitor)
+            if outcome.releases and slot is not None:
+                self.decider.release(outcome.decision, slot)
+            device = self.visitors.device(outcome.device)
+            if outcome.state == "retired" and device is not None:
+                retired = Device(
+                    device=device.device,
+                    visitor=device.visitor,
+                    platform=device.platform,
+                    languages=device.languages,
+                    retired=outcome.reason,
+                )
+                self._know(self.visitors.put_device(retired))
+        return Effects(through=record.end, outcomes=entry.outcomes)
+
+    def _erasure(self, record: Record, erasure: Erasure) -> Effects:
+        slot = self.visitors.erase(erasure.visitor)
+        if slot is not None:
+            self.tracker.forget(slot)
+            self.decider.forget(slot)
+            self.facts.put_visitor(slot, None)
+        return Effects(through=record.end, erased=(erasure.visitor,))
+
+    # -- what follows from it ---------------------------------------------------
+
+    def _decide(self, transitions: Transitions) -> list[Ruling]:
+        """Rule on transitions that no ping caused."""
+        return self.decider.on_transitions(transitions, NO_POSITIONS, self.facts)
+
+    def _put_zones(self, zones: Sequence[Any]) -> Transitions:
+        """Hand zones to the tracker, the crowd book and the facts."""
+        shapes = [zone.to_zone() for zone in zones]
+        moved = self.tracker.put_zones(shapes, self.now_ms)
+        for zone, shape in zip(zones, shapes, strict=True):
+            slot = self.tracker.zone_slot(zone.id)
+            self.crowd.put_zone(
+                slot, capacity=zone.capacity_persons(), penetration=zone.penetration
+            )
+            self.facts.put_zone(
+                slot,
+                ZoneFacts(id=zone.id, area_m2=area_m2(shape.shape), tags=zone.tags),
+            )
+        return moved
+
+    def _settle_destination(self) -> None:
+        destination = self.catalogue.destination
+        self.facts.destination = (
+            NOWHERE
+            if destination is None
+            else Destination(
+                time_zone=destination.time_zone,
+                lat=destination.lat,
+                lon=destination.lon,
+                country=destination.country,
+            )
+        )
+        self.decider.move(self.facts.destination)
+
+    def _settle_campaigns(self) -> None:
+        """Tell the decider which zones each campaign watches now, and the tracker its timers."""
+        for version, campaign in self.catalogue.all("campaign").values():
+            self.decider.put_campaign(
+                campaign,
+                self.hidden.slots_of(campaign, self.catalogue, self.tracker),
+                version=version,
+                now_ms=self.now_ms,
+                tell_slots=self.hidden.tell_slots_of(campaign, self.catalogue, self.tracker),
+            )
+        for slot, zone in enumerate(self.facts.zones):
+            record = self.catalogue.find("zone", zone.id)
+            own = record.to_zone().dwells_ms if record is not None else ()
+            dwells_ms = tuple(sorted({*own, *self.decider.dwells_ms(slot)}))
+            if dwells_ms != self._dwells_ms.get(slot, own):
+                self._dwells_ms[slot] = dwells_ms
+                self.tracker.put_dwells(zone.id, dwells_ms, self.now_ms)
+
+    def _know(self, slot: int) -> None:
+        """Bring a visitor's facts up to date."""
+        self.tracker.visitors_grow(len(self.visitors))
+        visitor = self.visitors.at(slot)
+        profile = visitor.profile
+        self.facts.put_visitor(
+            slot,
+            VisitorFacts(
+                id=visitor.id,
+                consents=visitor.consents,
+                languages=visitor.languages,
+                segments=frozenset(profile.segments) if profile else None,
+                attributes=dict(profile.attributes) if profile else {},
+                stay_first=_date(profile.stay_from if profile else None),
+                stay_last=_date(profile.stay_until if profile else None),
+            ),
+        )
+
+
+class TrackerPresence:
+    """What the decider may ask of the tracker."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def inside(self, zone: int) -> Sequence[int]:
+        slots: list[int] = self._tracker.inside(zone).tolist()
+        return slots
+
+    def is_inside(self, visitor: int, zone: int) -> bool:
+        return self.enter_ms(visitor, zone) is not None
+
+    def enter_ms(self, visitor: int, zone: int) -> int | None:
+        return dict(self._tracker.zones_of(visitor)).get(zone)
+
+    def last_seen_ms(self, visitor: int, zone: int) -> int | None:
+        """Now for those inside; past visits are not kept here, so else nobody can say."""
+        return self._tracker_now(visitor) if self.is_inside(visitor, zone) else None
+
+    def _tracker_now(self, visitor: int) -> int | None:
+        fix = self._tracker.last_fix(visitor)
+        return None if fix is None else fix[0]
+
+
+def level_named(name: str | None) -> Level | None:
+    """A level by its name; None for none."""
+    return None if name is None else LEVEL_OF[name]  # type: ignore[index]
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+def _joined(parts: Sequence[Transitions]) -> Transitions:
+    return Transitions(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

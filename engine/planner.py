@@ -1,0 +1,167 @@
+"""From decisions to notifications: looks up names and times, and lets the notifier plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from engine.pipeline import Pipeline
+from notifier import plan as planning
+from notifier.messages import Message
+from notifier.notifications import Notification
+from rules.campaigns import Campaign
+from rules.decisions import Decision
+from rules.facts import LEVEL_NAMES
+
+log = structlog.get_logger("engine.planner")
+
+
+class Planner:
+    """Plans against one pipeline's state as it stands when the decision was taken."""
+
+    def __init__(self, pipeline: Pipeline, channels: tuple[str, ...]) -> None:
+        self._pipeline = pipeline
+        self._channels = channels
+        self._messages: dict[tuple[str, int, str | None], Message] = {}
+
+    def notifications(self, decision: Decision) -> tuple[Notification, ...]:
+        """What a decision to send makes; nothing for the others."""
+        if decision.verdict != "send":
+            return ()
+        visitor = self._pipeline.visitors.find(decision.visitor)
+        campaign = self._pipeline.catalogue.find("campaign", decision.campaign)
+        if visitor is None or campaign is None:
+            return ()
+        destination = self._pipeline.catalogue.destination
+        plan = planning.plan(
+            planning.Request(
+                decision_id=decision.id,
+                campaign=decision.campaign,
+                visitor=decision.visitor,
+                languages=visitor.languages,
+                push_consent=visitor.allows("push"),
+                channels=decision.channels,
+                decided_ms=decision.decided_ms,
+                expires_ms=decision.expires_ms,
+                collapse_key=decision.collapse_key or None,
+                in_doubt="resend" if decision.resend_in_doubt else "drop",
+                variables=self.variables(decision),
+                variant=decision.variant,
+            ),
+            self._message(campaign, decision),
+            [
+                planning.Device(
+                    id=device.device,
+                    address=device.push_token,
+                    platform=device.platform,
+                    languages=device.languages,
+                )
+                for device in visitor.devices.values()
+                if device.push_token
+            ],
+            planning.Home(
+                default_language=destination.default_language if destination else "en",
+                time_zone=self._pipeline.facts.destination.time_zone,
+            ),
+            self._channels,
+        )
+        for skipped in plan.skipped:
+            if skipped.reason == "render_failed":
+                log.warning(
+                    "message.not_rendered", campaign=decision.campaign, detail=skipped.detail
+                )
+        return plan.notifications
+
+    def variables(self, decision: Decision) -> dict[str, Any]:
+        """Raw values for the message's templates, as notifier.variables names them."""
+        facts = self._pipeline.facts
+        seen = decision.variables
+        event_id, place_id = decision.trigger.event, decision.trigger.place
+        values: dict[str, Any] = {
+            "now_ms": decision.decided_ms,
+            "feed": {name: feed.value for name, feed in facts.feeds.items()},
+            "visitor": self._visitor(decision.visitor),
+            **{name: seen[name] for name in ("sunset_ms", "sunrise_ms", "level") if name in seen},
+        }
+        destination = self._pipeline.catalogue.destination
+        if destination is not None:
+            values["destination"] = {"name": destination.name}
+        if decision.trigger.zone is not None:
+            values["zone"] = self._zone(decision.trigger.zone)
+        if event_id is not None:
+            event, event_place = self._event(event_id, decision.decided_ms)
+            values["event"] = event
+            values["starts_in_ms"] = event.get("starts_in_ms")
+            place_id = place_id or event_place
+        if place_id is not None:
+            values["place"] = self._named("place", place_id)
+        if decision.trigger.enter_ms is not None:
+            values["dwell_ms"] = decision.trigger.at_ms - decision.trigger.enter_ms
+        return values
+
+    def _message(self, campaign: Campaign, decision: Decision) -> Message:
+        key = (campaign.id, decision.version, decision.variant)
+        found = self._messages.get(key)
+        if found is None:
+            raw: Mapping[str, Any] = campaign.message
+            if decision.variant is not None and campaign.experiment is not None:
+                chosen = {v.name: v.message for v in campaign.experiment.variants}
+                raw = chosen.get(decision.variant, raw)
+            found = self._messages[key] = msgspec.convert(raw, Message)
+        return found
+
+    def _visitor(self, visitor_id: str) -> dict[str, Any]:
+        visitor = self._pipeline.visitors.find(visitor_id)
+        if visitor is None:
+            return {}
+        return {
+            "language": visitor.languages[0] if visitor.languages else "",
+            "attributes": dict(visitor.profile.attributes) if visitor.profile else {},
+        }
+
+    def _zone(self, zone_id: str) -> dict[str, Any]:
+        pipeline = self._pipeline
+        record = pipeline.catalogue.find("zone", zone_id)
+        if record is None:
+            return {"id": zone_id}
+        crowd = pipeline.crowd.of(pipeline.tracker.zone_slot(zone_id))
+        return {
+            "id": record.id,
+            "name": record.name,
+            "summary": record.summary,
+            "level": LEVEL_NAMES[crowd.level],
+            "occupancy": crowd.persons,
+            "capacity": crowd.capacity,
+        }
+
+    def _event(self, occurrence_id: str, now_ms: int) -> tuple[dict[str, Any], str | None]:
+        """An occurrence's values and its place."""
+        occurrence = self._pipeline.facts.events.get(occurrence_id)
+        if occurrence is None:
+            return {"id": occurrence_id}, None
+        record = self._pipeline.catalogue.find("event", occurrence.event)
+        place = self._named("place", occurrence.place) if occurrence.place else {}
+        values = {
+            **self._named("event", occurrence.event),
+            "start_ms": occurrence.start_ms,
+            "end_ms": occurrence.end_ms,
+            "starts_in_ms": max(0, occurrence.start_ms - now_ms),
+            "remaining": occurrence.remaining,
+            "booking_url": record.booking_url if record is not None else None,
+            "place_name": place.get("name"),
+        }
+        return values, occurrence.place
+
+    def _named(self, kind: str, record_id: str) -> dict[str, Any]:
+        record = self._pipeline.catalogue.find(kind, record_id)
+        if record is None:
+            return {"id": record_id}
+        return {
+            "id": record.id,
+            "name": record.name,
+            "summary": record.summary,
+            "website": getattr(record, "website", None),
+        }

@@ -1,0 +1,77 @@
+"""A destination in motion: simulated visitors on the same path as real ones.
+
+Visitors register, consent and send fixes through the motor's doors; pontoon counters are played by
+counting the simulated visitors in each zone that has a capacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine import limits
+from engine.ingest import Draft, PingDraft
+from engine.motor import Motor
+from engine.records import Consent, Counter, Device
+from engine.walkers import Walkers
+
+
+class Simulation:
+    """Drives one motor with one crowd."""
+
+    def __init__(self, motor: Motor, walkers: Walkers) -> None:
+        self._motor = motor
+        self._walkers = walkers
+        self._counted_ms = limits.NEVER_MS
+
+    async def prepare(self, content: Sequence[Draft], start_ms: int) -> None:
+        """Publish the content, register everybody and take their consents."""
+        await self._motor.tick(start_ms)
+        await self._motor.change(content, author="demo")
+        for person in self._walkers.people:
+            self._motor.submit_soon(
+                Device(
+                    device=person.device,
+                    visitor=person.visitor,
+                    platform=person.platform,
+                    languages=(person.language,),
+                    push_token=f"simulated-{person.device}",
+                    simulated=True,
+                )
+            )
+            self._motor.submit_soon(
+                Consent(visitor=person.visitor, purposes=person.consents, at_ms=start_ms)
+            )
+        await self._motor.settled()
+
+    async def step(self, now_ms: int) -> None:
+        """Move everybody to `now_ms`, and send the fixes and counts of that instant."""
+        fixes = self._walkers.step(now_ms)
+        people = self._walkers.people
+        await self._motor.ingest(
+            PingDraft(
+                visitors=[people[i].visitor for i in fixes.walker.tolist()],
+                fix_ms=fixes.fix_ms.tolist(),
+                lon=fixes.lon.tolist(),
+                lat=fixes.lat.tolist(),
+                accuracy_m=fixes.accuracy_m.tolist(),
+                speed_mps=fixes.speed_mps.tolist(),
+                flags=[0] * len(fixes.walker),
+            )
+        )
+        if now_ms - self._counted_ms >= limits.SIMULATED_COUNTER_MS:
+            self._counted_ms = now_ms
+            await self._count(now_ms)
+
+    async def _count(self, now_ms: int) -> None:
+        pipeline = self._motor.pipeline
+        inside = pipeline.tracker.occupancy()
+        for zone_id, (_, zone) in list(pipeline.catalogue.all("zone").items()):
+            if zone.capacity_persons() is not None:
+                persons = int(inside[pipeline.tracker.zone_slot(zone_id)])
+                await self._motor.submit(
+                    Counter(
+                        zone=zone_id,
+                        persons=persons * limits.PERSONS_A_WALKER,
+                        at_ms=now_ms,
+                    )
+                )

@@ -1,0 +1,113 @@
+"""Who the visitors are: slots, consents, devices and profiles, all from the log."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from engine.records import Consent, Device, Profile, Purpose
+from geofence.columns import I32
+
+CONSENT_BIT: dict[Purpose, int] = {"location": 1, "push": 2, "analytics": 4}
+
+
+class VisitorState(msgspec.Struct, kw_only=True):
+    """One visitor as known from the log. Absent consent is no consent."""
+
+    id: str
+    consents: int = 0
+    devices: dict[str, Device] = {}
+    profile: Profile | None = None
+    consented_ms: int = 0
+
+    def allows(self, purpose: Purpose) -> bool:
+        return bool(self.consents & CONSENT_BIT[purpose])
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages of the device registered last."""
+        for device in reversed(self.devices.values()):
+            if device.languages:
+                return device.languages
+        return ()
+
+    @property
+    def simulated(self) -> bool:
+        return any(device.simulated for device in self.devices.values())
+
+
+class VisitorBook:
+    """Visitors by slot; a slot is given at first sight and never to another visitor."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, int] = {}
+        self._visitors: list[VisitorState] = []
+        self._device_visitor: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._visitors)
+
+    def slot(self, visitor: str) -> int:
+        """The visitor's slot, given now if there was none."""
+        found = self._slots.get(visitor)
+        if found is None:
+            found = self._slots[visitor] = len(self._visitors)
+            self._visitors.append(VisitorState(id=visitor, devices={}))
+        return found
+
+    def slots(self, visitors: tuple[str, ...]) -> I32:
+        """Slots of many visitors."""
+        return np.fromiter((self.slot(v) for v in visitors), np.int32, len(visitors))
+
+    def find(self, visitor: str) -> VisitorState | None:
+        slot = self._slots.get(visitor)
+        return None if slot is None else self._visitors[slot]
+
+    def find_slot(self, visitor: str) -> int | None:
+        return self._slots.get(visitor)
+
+    def at(self, slot: int) -> VisitorState:
+        return self._visitors[slot]
+
+    def device(self, device: str) -> Device | None:
+        """A device that is registered and not retired."""
+        slot = self._device_visitor.get(device)
+        return None if slot is None else self._visitors[slot].devices.get(device)
+
+    def put_device(self, device: Device) -> int:
+        """Register, update or retire a device; returns its visitor's slot.
+
+        A device that moves to another visitor leaves the one before.
+        """
+        slot = self.slot(device.visitor)
+        before = self._device_visitor.pop(device.device, None)
+        if before is not None:
+            self._visitors[before].devices.pop(device.device, None)
+        if not device.retired:
+            self._visitors[slot].devices[device.device] = device
+            self._device_visitor[device.device] = slot
+        return slot
+
+    def consent(self, consent: Consent) -> int:
+        """Set the purposes named; returns the visitor's slot."""
+        slot = self.slot(consent.visitor)
+        visitor = self._visitors[slot]
+        for purpose, allowed in consent.purposes.items():
+            bit = CONSENT_BIT[purpose]
+            visitor.consents = visitor.consents | bit if allowed else visitor.consents & ~bit
+        visitor.consented_ms = consent.at_ms
+        return slot
+
+    def put_profile(self, profile: Profile) -> int:
+        slot = self.slot(profile.visitor)
+        self._visitors[slot].profile = profile
+        return slot
+
+    def erase(self, visitor: str) -> int | None:
+        """Forget all of a visitor; the slot stays empty for ever. Returns it, None if unknown."""
+        slot = self._slots.pop(visitor, None)
+        if slot is not None:
+            for device in self._visitors[slot].devices:
+                self._device_visitor.pop(device, None)
+            self._visitors[slot] = VisitorState(id="", devices={})
+        return slot
