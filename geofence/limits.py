@@ -26,8 +26,9 @@ DWELL_MS_MAX = 2**31 - 1
 # Neither moves the visitor; the difference is only what is reported.
 RECENT_FIXES = 16
 
-# Edges of one zone: a country in full detail is 10^5; the index's scratch takes 512 bytes an edge.
-EDGES_PER_ZONE_MAX = 1_000_000
+# Edges of one zone: a country in full detail is 10^5; twice that, all in one cell, still fits the
+# 20 bits that a record has for its length.
+EDGES_PER_ZONE_MAX = 200_000
 
 # Beyond a quarter of the way round the Earth "inside a circle" helps nobody, and Vincenty's
 # formula stops converging near the antipode.
