@@ -47,7 +47,8 @@ class ZoneRecord(
     corridor. exit_margin_m, accuracy_ceiling_m: metres; None takes the default of geofence.
     confirm_s, exit_confirm_s, dwell_s: seconds; `dwell_s` is one instant after enter or several.
     capacity: persons at which the zone is full. m2_per_person: gives the capacity by the zone's
-    area where `capacity` is not given. With neither, its level is unknown.
+    area where `capacity` is not given. With neither, its level is unknown. penetration: the share
+    of persons here whose phones report; without it pings alone never set a level.
     """
 
     id: Id
@@ -65,6 +66,7 @@ class ZoneRecord(
     report_cross: bool = False
     capacity: Annotated[int, Meta(ge=1, le=limits.PERSONS_MAX)] | None = None
     m2_per_person: Annotated[float, Meta(gt=0.0, le=limits.METRES_MAX)] | None = None
+    penetration: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
     extra: Extra = {}
 
     def __post_init__(self) -> None:

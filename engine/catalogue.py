@@ -49,16 +49,15 @@ class CatalogueBook:
         self._records: dict[str, dict[str, Entry]] = {kind: {} for kind in TYPES}
         self._deleted: dict[tuple[str, str], int] = {}
 
-    def apply(self, change: Change) -> Any:
-        """Take a change; returns the record, None where it was deleted."""
-        if change.body is None:
+    def put(self, change: Change, record: Any) -> None:
+        """Take a change with its decoded record, None where it deletes."""
+        key = (change.kind, change.id)
+        if record is None:
             self._records[change.kind].pop(change.id, None)
-            self._deleted[change.kind, change.id] = change.version
-            return None
-        record = decode(change.kind, change.body)
-        self._records[change.kind][change.id] = Entry(change.version, record)
-        self._deleted.pop((change.kind, change.id), None)
-        return record
+            self._deleted[key] = change.version
+        else:
+            self._records[change.kind][change.id] = Entry(change.version, record)
+            self._deleted.pop(key, None)
 
     def version(self, kind: str, record_id: str) -> int:
         """The newest version, of a deletion too; 0 where there never was a record."""

@@ -5,6 +5,7 @@ EngineError
 ├── LogDamaged           damage before the tail: the engine refuses to start
 ├── LogRefused           the log cannot take more (disk full, read-only)
 ├── LogTrimmed           entries that are no longer kept were asked for
+├── StoreRefused         the database cannot be read or written for now
 ├── DataHeld             another process holds the data directory
 ├── DataTooNew           the data was written by a newer version
 ├── Overloaded           a bounded queue is full
@@ -55,6 +56,14 @@ class LogTrimmed(EngineError):
         super().__init__(f"the log begins at position {first}; {asked} is no longer kept")
         self.asked = asked
         self.first = first
+
+
+class StoreRefused(EngineError):
+    """The database could not be read or written; nothing changed. `reason` is the system's."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"the database refuses: {reason}")
+        self.reason = reason
 
 
 class DataHeld(EngineError):

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import structlog
 
+from content.errors import ContentError
 from engine import clock as system
 from engine import limits
 from engine.clock import Clock
@@ -30,9 +31,13 @@ from engine.planner import Planner
 from engine.records import Catalogue, Change, Entry, PingRows, Record, Tick, encode
 from engine.ticks import TickSource
 from geofence.columns import Cause, Kind, Transitions
+from geofence.errors import GeofenceError
 
 Listener = Callable[[Sequence[Effects]], None]
 log = structlog.get_logger("engine.motor")
+
+# What a catalogue change may be refused for; nothing has changed then.
+REFUSALS = (GeofenceError, ContentError, msgspec.ValidationError)
 
 
 class Projection(Protocol):
@@ -236,7 +241,19 @@ class Motor:
     def _schedule_pump(self) -> None:
         if not self._pump_scheduled:
             self._pump_scheduled = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            asyncio.get_running_loop().call_soon(self._pump_guarded)
+
+    def _pump_guarded(self) -> None:
+        """Pump; a fault of ours stops the engine, since its state can no longer be trusted."""
+        try:
+            self._pump()
+        except Exception as error:
+            self.blocked = f"the engine failed ({type(error).__name__}); restart it"
+            for job in self._waiting:
+                if not job.done.done():
+                    job.done.set_exception(LogRefused(reason=self.blocked))
+            self._waiting = []
+            raise
 
     def _pump_now(self) -> None:
         """Apply all that waits, however much: a versioned change stands at its end."""
@@ -255,8 +272,7 @@ class Motor:
             else:
                 self._apply_run(run)
                 run = []
-                job.result = self._apply(job.entry, job.received_ms)
-                self._group.jobs.append(job)
+                self._apply_job(job)
             if taken >= limits.PUMP_PINGS_MAX:
                 self._waiting = jobs[place + 1 :]
                 break
@@ -266,6 +282,16 @@ class Motor:
         if self._waiting:
             self._schedule_pump()
         self._wake.set()
+
+    def _apply_job(self, job: _Job) -> None:
+        """Apply one entry; a catalogue change may be refused, and then nothing is logged."""
+        try:
+            job.result = self._apply(job.entry, job.received_ms)
+        except REFUSALS as error:
+            job.done.set_exception(error)
+            self._unsettled -= 1
+        else:
+            self._group.jobs.append(job)
 
     def _apply_run(self, run: list[_Job]) -> None:
         """Log and apply the pings of a run; those without consent go no further."""

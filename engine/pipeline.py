@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.catalogue import CatalogueBook
+from content.zones import ZoneRecord
+from engine.catalogue import CatalogueBook, decode
 from engine.crowd import CrowdBook
 from engine.effects import Effects
 from engine.hidden import HiddenZones
@@ -34,6 +35,7 @@ from engine.records import (
 from engine.visitors import VisitorBook
 from geofence.columns import I64, Transitions
 from geofence.geodesy import area_m2
+from geofence.shapes import Zone
 from geofence.tracker import Tracker, TrackingRules
 from rules.campaigns import RestraintSettings
 from rules.decider import Decider
@@ -82,11 +84,15 @@ class Pipeline:
         }
 
     def apply(self, record: Record) -> Effects:
-        """Take the next record; returns what it brought about."""
+        """Take the next record; returns what it brought about.
+
+        Only a catalogue change can be refused: it raises GeofenceError, ContentError or
+        msgspec.ValidationError, and then nothing has changed.
+        """
         assert record.position >= self.end, "records come in order"
-        self.end = record.end
         handler: Any = self._apply[type(record.entry)]
         effects: Effects = handler(record, record.entry)
+        self.end = record.end
         return effects
 
     # -- what enters ----------------------------------------------------------
@@ -116,21 +122,28 @@ class Pipeline:
         return Effects(through=record.end, transitions=transitions, rulings=rulings)
 
     def _catalogue(self, record: Record, entry: Catalogue) -> Effects:
-        zones, gone, kinds = [], [], set()
-        for change in entry.changes:
-            before = self.catalogue.find(change.kind, change.id)
-            after = self.catalogue.apply(change)
-            kinds.add(change.kind)
-            if change.kind == "zone":
-                if after is not None:
-                    zones.append(after)
-                elif before is not None:
-                    gone.append(change.id)
-            elif change.kind == "campaign" and after is None:
+        # All that can be refused comes first; from there on nothing fails.
+        decoded = [None if c.body is None else decode(c.kind, c.body) for c in entry.changes]
+        zones = {
+            c.id: record
+            for c, record in zip(entry.changes, decoded, strict=True)
+            if c.kind == "zone"
+        }
+        put = [record for record in zones.values() if record is not None]
+        shapes = [record.to_zone() for record in put]
+        moved_in = self.tracker.put_zones(shapes, self.now_ms)
+        known = self.catalogue.all("zone")
+        gone = [zone_id for zone_id, r in zones.items() if r is None and zone_id in known]
+        moved_out = self.tracker.remove_zones(gone, self.now_ms)
+        for change, record_of in zip(entry.changes, decoded, strict=True):
+            self.catalogue.put(change, record_of)
+            if change.kind == "campaign" and record_of is None:
                 self.decider.remove_campaign(change.id)
+        self._notice_zones(put, shapes)
+        kinds = {change.kind for change in entry.changes}
         if "destination" in kinds:
             self._settle_destination()
-        transitions = [self._put_zones(zones), self.tracker.remove_zones(gone, self.now_ms)]
+        transitions = [moved_in, moved_out]
         if kinds & {"destination", "zone", "place", "event"}:
             self.occasions.stale()
             self.occasions.refresh(self.now_ms, self.catalogue, self.tracker, self.facts)
@@ -210,20 +223,16 @@ class Pipeline:
         """Rule on transitions that no ping caused."""
         return self.decider.on_transitions(transitions, NO_POSITIONS, self.facts)
 
-    def _put_zones(self, zones: Sequence[Any]) -> Transitions:
-        """Hand zones to the tracker, the crowd book and the facts."""
-        shapes = [zone.to_zone() for zone in zones]
-        moved = self.tracker.put_zones(shapes, self.now_ms)
-        for zone, shape in zip(zones, shapes, strict=True):
+    def _notice_zones(self, records: Sequence[ZoneRecord], zones: Sequence[Zone]) -> None:
+        """Tell the crowd book and the facts of zones that the tracker has."""
+        for record, zone in zip(records, zones, strict=True):
             slot = self.tracker.zone_slot(zone.id)
             self.crowd.put_zone(
-                slot, capacity=zone.capacity_persons(), penetration=zone.penetration
+                slot, capacity=record.capacity_persons(), penetration=record.penetration
             )
             self.facts.put_zone(
-                slot,
-                ZoneFacts(id=zone.id, area_m2=area_m2(shape.shape), tags=zone.tags),
+                slot, ZoneFacts(id=zone.id, area_m2=area_m2(zone.shape), tags=record.tags)
             )
-        return moved
 
     def _settle_destination(self) -> None:
         destination = self.catalogue.destination
