@@ -135,6 +135,14 @@ class Compiled:
         self.dwell_ms = trigger.after_s * 1000 if isinstance(trigger, data.Dwell) else 0
 
     @property
+    def has_moments(self) -> bool:
+        """Whether a tick can be an occasion for it."""
+        if self.trigger in (Trigger.EVENT_SOON, Trigger.LEVEL_CHANGE, Trigger.BROADCAST):
+            return True
+        fires = self.campaign.on_open_if_inside == "fire"
+        return fires and self.trigger in (Trigger.ENTER, Trigger.DWELL, Trigger.NEAR)
+
+    @property
     def cools_from_exit(self) -> bool:
         """Whether leaving a zone starts a cooldown; what speaks on leaving has it from the send."""
         cools = self.cooldown_ms > 0 or self.zone_cooldown_ms > 0

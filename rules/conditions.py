@@ -272,7 +272,7 @@ def _segment(leaf: data.Segment) -> Asked:
         have = q.profile.segments
         if have is None:
             return UNKNOWN, (None,)
-        return int(not have.isdisjoint(leaf.any_of)), (tuple(sorted(have)),)
+        return int(not have.isdisjoint(leaf.any_of)), (sorted(have),)
 
     return ask
 
@@ -318,7 +318,7 @@ def _consent(leaf: data.Consent) -> Asked:
 
     def ask(q: Question) -> Answer:
         missing = need & ~q.profile.consents
-        return int(not missing), (purposes(missing),)
+        return int(not missing), (list(purposes(missing)),)
 
     return ask
 

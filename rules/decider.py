@@ -26,6 +26,7 @@ from rules.moments import Moments
 from rules.recheck import changed
 from rules.restraint import RestraintBook
 from rules.rulings import Occasion, Ruling
+from rules.snapshots import Memory, loaded, saved
 from rules.waiting import HeldRoom, WaitingRoom
 from rules.watching import Watching
 
@@ -33,7 +34,7 @@ _NEVER_PUSHES = {
     int(Cause.TIMEOUT): Reason.TIMEOUT,
     int(Cause.BACKLOG): Reason.BACKLOG,
 }
-_EDIT, _EXIT = int(Cause.EDIT), int(Kind.EXIT)
+_TIMER, _EDIT, _EXIT = int(Cause.TIMER), int(Cause.EDIT), int(Kind.EXIT)
 _RED = int(Level.VERY_BUSY)
 
 
@@ -54,9 +55,13 @@ class Decider:
         self.watching = Watching()
         self.campaigns: dict[str, Compiled] = {}
         self.slots: dict[str, int] = {}
-        self._in_order: list[Compiled] = []
-        self._by_slot: dict[int, Compiled] = {}
+        self._with_moments: list[Compiled] = []
+        self._stopped: list[Ruling] = []
         self._fix_age_ms_max = settings.push_max_fix_age_s * 1000
+
+    def move(self, destination: Destination) -> None:
+        """Take another destination's clock and sun; campaigns follow when they are put again."""
+        self.almanac = Almanac(destination)
 
     # --- campaigns -------------------------------------------------------------------------------
 
@@ -102,23 +107,32 @@ class Decider:
 
     def _put(self, c: Compiled) -> None:
         self.campaigns[c.id] = c
-        if not c.live:
-            self.moments.forget(c.slot)
         self.book.horizon_ms = max(self.book.horizon_ms, c.memory_ms)
-        self._listen(c.slot)
+        self._listen(c.slot, c if c.live else None)
 
     def remove_campaign(self, campaign_id: str) -> None:
-        """Remove a campaign; what it sent still counts."""
+        """Remove a campaign; what it sent still counts, and what waits is not sent."""
         c = self.campaigns.pop(campaign_id, None)
         if c is not None:
-            self.moments.forget(c.slot)
-            self._listen(c.slot)
+            self._listen(c.slot, None)
 
-    def _listen(self, slot: int) -> None:
+    def _listen(self, slot: int, c: Compiled | None) -> None:
+        """Let a campaign slot hear what `c` asks for; None stops it, the next tick says so."""
+        pending = [*self.waiting.of(slot), *self.held.of(slot)]
+        for ruling in pending:
+            if c is not None:
+                ruling.c = c
+        if c is None:
+            self.moments.forget(slot)
+            self._stopped += pending
+            for ruling in pending:
+                ruling.reason, ruling.detail = Reason.NOT_LIVE, ()
+                self.waiting.drop(ruling)
+                self.held.drop(ruling)
         live = [each for each in self.campaigns.values() if each.live]
-        self._in_order = sorted(live, key=lambda each: each.order)
-        self._by_slot = {each.slot: each for each in live}
-        self.watching.put(slot, self._by_slot.get(slot))
+        with_moments = (each for each in live if each.has_moments)
+        self._with_moments = sorted(with_moments, key=lambda each: each.order)
+        self.watching.put(slot, c)
 
     # --- what happens ----------------------------------------------------------------------------
 
@@ -147,6 +161,7 @@ class Decider:
             speed[caused] = speeds[row[caused]]
         rulings: list[Ruling] = []
         q = Question(facts, self.slots)
+        fresh_ms = facts.now_ms - self._fix_age_ms_max
         columns = (
             transitions.visitor[hits].tolist(),
             transitions.zone[hits].tolist(),
@@ -170,8 +185,12 @@ class Decider:
                     visitor, profile, zone, facts.zones[zone], at_ms, enter_ms, where, None
                 )
                 q.speed_mps = mps
+                ordinary = cause <= _TIMER and at_ms >= fresh_ms
                 for c in listeners:
-                    self._consider(c, occasion, cause, q, rulings)
+                    if ordinary and enter_ms >= c.opened_ms:
+                        self._ask(c, occasion, q, rulings)
+                    else:
+                        self._consider(c, occasion, cause, q, rulings)
             if kind == _EXIT:
                 leavers = self.watching.leavers.get(zone)
                 if leavers:
@@ -180,13 +199,15 @@ class Decider:
 
     def tick(self, facts: Facts) -> list[Ruling]:
         """Rule on what the clock brings: windows that close, quiet hours that end, and moments."""
-        rulings: list[Ruling] = []
+        rulings, self._stopped = self._stopped, []
+        for ruling in rulings:
+            ruling.decided_ms = facts.now_ms
         q = Question(facts, self.slots)
         for window in self.waiting.due(facts.now_ms):
             self._close(window, facts, rulings)
         for ruling in self.held.due(facts.now_ms):
             self._resume(ruling, q, rulings)
-        for c, occasion in self.moments.occasions(self._in_order, q):
+        for c, occasion in self.moments.occasions(self._with_moments, q):
             q.speed_mps = -1.0
             self._ask(c, occasion, q, rulings)
         self.moments.end(facts.now_ms)
@@ -201,13 +222,46 @@ class Decider:
         self.book.ledgers.pop(visitor, None)
         self.waiting.forget(visitor)
         self.held.forget(visitor)
+        self._stopped = [each for each in self._stopped if each.visitor != visitor]
+
+    # --- state -----------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """The decider's state as values that msgpack can carry; settings are not part of it."""
+        return saved(
+            Memory(
+                campaigns=self.campaigns,
+                slots=self.slots,
+                book=self.book,
+                moments=self.moments,
+                waiting=self.waiting,
+                held=self.held,
+                stopped=self._stopped,
+            )
+        )
+
+    @classmethod
+    def restore(
+        cls, destination: Destination, settings: data.RestraintSettings, state: dict[str, Any]
+    ) -> Decider:
+        """A decider that goes on where the one of the snapshot was. Raises SnapshotError."""
+        decider = cls(destination, settings)
+        memory = loaded(state, settings, decider.almanac)
+        decider.campaigns, decider.slots = memory.campaigns, memory.slots
+        for c in memory.campaigns.values():
+            if c.live:
+                decider._listen(c.slot, c)
+        decider.book, decider.moments = memory.book, memory.moments
+        decider.waiting, decider.held = memory.waiting, memory.held
+        decider._stopped = memory.stopped
+        return decider
 
     # --- judging ---------------------------------------------------------------------------------
 
     def _consider(
         self, c: Compiled, occasion: Occasion, cause: int, q: Question, rulings: list[Ruling]
     ) -> None:
-        """Judge a campaign on a transition."""
+        """Judge a campaign on a transition that may be too old, too odd or too early to push."""
         if cause in _NEVER_PUSHES:
             return self._suppress(c, occasion, q, _NEVER_PUSHES[cause], (), rulings)
         if cause == _EDIT and not c.campaign.allow_edit_entries:
@@ -366,12 +420,7 @@ class Decider:
         profile = facts.visitors[ruling.visitor]
         if profile is not None:
             ruling.occasion = ruling.occasion._replace(profile=profile)
-        c = self._by_slot.get(ruling.c.slot)
-        if c is None:
-            ruling.reason = Reason.NOT_LIVE
-            return False
-        ruling.c = c
-        missing = c.need & ~ruling.occasion.profile.consents
+        missing = ruling.c.need & ~ruling.occasion.profile.consents
         if missing or profile is None:
             ruling.reason, ruling.detail = Reason.CONSENT, (missing,)
             return False

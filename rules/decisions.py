@@ -100,5 +100,5 @@ def decision_id(
 
     `at_ms` tells apart timers that came due between the same two ticks.
     """
-    text = "\x1f".join((visitor, campaign, kind, zone, event, str(position), str(at_ms)))
+    text = f"{visitor}\x1f{campaign}\x1f{kind}\x1f{zone}\x1f{event}\x1f{position}\x1f{at_ms}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

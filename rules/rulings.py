@@ -79,7 +79,8 @@ class Ruling:
     """
 
     __slots__ = (
-        "c", "decided_ms", "detail", "event", "level", "occasion", "reason", "seen", "variant",
+        "_id", "c", "decided_ms", "detail", "event", "level", "occasion", "reason", "seen",
+        "variant",
     )  # fmt: skip
 
     def __init__(self, c: Compiled, occasion: Occasion, decided_ms: int) -> None:
@@ -92,6 +93,7 @@ class Ruling:
         self.event: EventFacts | None = occasion.event
         self.level = 0
         self.variant: str | None = None
+        self._id: str | None = None
 
     @property
     def sends(self) -> bool:
@@ -126,8 +128,10 @@ class Ruling:
     @property
     def id(self) -> str:
         """The decision's id: 128 bits in hex."""
+        if self._id is not None:
+            return self._id
         o = self.occasion
-        return decision_id(
+        self._id = decision_id(
             o.profile.id,
             self.c.id,
             self.kind,
@@ -136,6 +140,7 @@ class Ruling:
             o.position,
             o.at_ms,
         )
+        return self._id
 
     @property
     def rank(self) -> tuple[Any, ...]:

@@ -51,6 +51,16 @@ class WaitingRoom:
             for visitor in closing
         ]
 
+    def of(self, slot: int) -> list[Ruling]:
+        """What waits of a campaign slot."""
+        return [r for each in self.windows.values() for r in each.rulings if r.c.slot == slot]
+
+    def drop(self, ruling: Ruling) -> None:
+        """Take a ruling out, if it is here."""
+        window = self.windows.get(ruling.visitor)
+        if window is not None and ruling in window.rulings:
+            window.rulings.remove(ruling)
+
     def forget(self, visitor: int) -> None:
         """Drop what waits for a visitor."""
         self.windows.pop(visitor, None)
@@ -83,6 +93,16 @@ class HeldRoom:
                 over[slot] = quiet is None or not quiet.now(now_ms)
         keys = [key for key in self.held if over[key[1]]]
         return [self.held.pop(key) for key in keys]
+
+    def of(self, slot: int) -> list[Ruling]:
+        """What is held of a campaign slot."""
+        return [each for each in self.held.values() if each.c.slot == slot]
+
+    def drop(self, ruling: Ruling) -> None:
+        """Take a ruling out, if it is here."""
+        key = (ruling.visitor, ruling.c.slot, ruling.zone)
+        if self.held.get(key) is ruling:
+            del self.held[key]
 
     def forget(self, visitor: int) -> None:
         """Drop what is held for a visitor."""
