@@ -88,5 +88,10 @@ STORE_TOGETHER_MAX = 64
 STORE_READERS = 4
 # Pages of the write-ahead log (4 KiB) after which the writer moves them into the database.
 STORE_CHECKPOINT_PAGES = 4000
+# Values in one `IN (...)`: below every database's bound on parameters.
+SQL_LIST_MAX = 500
 # Rows of one answer. Whoever wants more goes on from the cursor.
 PAGE_ROWS_MAX = 1000
+
+# Outcomes that go to the log in one record: a lane settles fewer at a time.
+OUTCOMES_A_RECORD_MAX = 1_000
