@@ -138,6 +138,11 @@ def _units(parts: tuple[tuple[int, str], ...], lang: str) -> str:
     words = [_unit(value, unit, lang) for value, unit in parts if value]
     if len(words) == 1:
         return words[0]
-    # Not format_list: it repeats the second word where CLDR has no pattern for two (Arabic).
-    patterns = languages.locale(lang).list_patterns.get("unit", {})
-    return str(patterns.get("2", "{0} {1}")).format(*words)
+    # Not format_list: without a pattern for two it applies those of longer lists, and repeats the
+    # second word (Arabic).
+    styles = languages.locale(lang).list_patterns
+    for style, place in (("unit", "2"), ("unit", "end"), ("unit-short", "2")):
+        pattern = styles.get(style, {}).get(place)
+        if pattern:
+            return str(pattern).format(*words)
+    return str(styles["standard"]["2"]).format(*words)
