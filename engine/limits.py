@@ -95,3 +95,7 @@ PAGE_ROWS_MAX = 1000
 
 # Outcomes that go to the log in one record: a lane settles fewer at a time.
 OUTCOMES_A_RECORD_MAX = 1_000
+
+# Effects of a replayed tail that are stored at once, and records between two signs of progress.
+RECOVERY_EFFECTS_MAX = 2_000
+RECOVERY_PROGRESS_RECORDS = 500

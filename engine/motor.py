@@ -420,7 +420,7 @@ class Motor:
         while True:
             try:
                 await self._store.commit(effects)
-            except OSError as error:
+            except EngineError as error:
                 self.store_blocked = str(error)
                 log.error("store.refused", reason=self.store_blocked)
                 await asyncio.sleep(limits.LOG_RETRY_S)
