@@ -13,10 +13,14 @@ from msgspec import Meta
 from content import limits
 from content.errors import RecordInvalid
 
+LANGUAGE_PATTERN = (
+    r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*$"
+)
+
 Language = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*$",
+        pattern=LANGUAGE_PATTERN,
         max_length=limits.LANGUAGE_CHARS_MAX,
         description="BCP 47 language tag in its recommended case, as fr, fr-CA or zh-Hant.",
     ),

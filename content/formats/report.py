@@ -7,8 +7,16 @@ from typing import Generic, TypeVar
 import msgspec
 
 from content.errors import RecordInvalid
+from content.fields import ID_PATTERN
+from content.texts import LANGUAGE_PATTERN
 
 R = TypeVar("R")
+
+# What a pattern means, for those who do not read patterns.
+_WORDS = {
+    LANGUAGE_PATTERN: "is not by language tag, such as fr, fr-CA or zh-Hant",
+    ID_PATTERN: "is no id: ASCII letters, digits and . _ : - after the first",
+}
 
 
 class ImportProblem(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +57,10 @@ class Report(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
 
 def fault(error: msgspec.ValidationError) -> tuple[str, str]:
     """The field, as a path without the leading `$.`, and the reason of a validation error."""
-    reason, _, path = str(error).partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".")
+    reason, _, place = str(error).partition(" - at `")
+    # A key of a map is placed "key` in `$.name"; a record without a path has none.
+    field = place.rstrip("`").rpartition("`")[2].removeprefix("$").removeprefix(".")
+    reason = next((text for pattern, text in _WORDS.items() if pattern in reason), reason)
     cause = error.__cause__
     if isinstance(cause, RecordInvalid):
         return (f"{field}.{cause.field}" if field else cause.field), cause.reason
