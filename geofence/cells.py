@@ -27,6 +27,7 @@ from geofence.kernels import (
     crossings_odd,
     edge_meets_box,
     geodesic_m,
+    inlined,
     kernel,
     left_of,
     line_m,
@@ -58,7 +59,7 @@ SLACK = 1e-10
 ENTRIES_MASK = (1 << 20) - 1
 
 
-@kernel
+@inlined
 def shift_of(level: int) -> int:
     """Return the bits that a cell of `level` leaves out of a 32-bit coordinate."""
     return 21 - 4 * level if level < 3 else 17 - 2 * level
@@ -120,7 +121,7 @@ def drop_record(words: I64, state: I64, at: int) -> None:
     state[FREE_RECORD + slot] = at
 
 
-@kernel
+@inlined
 def entry_words(head: int) -> int:
     """Return the words that an entry takes, its own included."""
     kind = (head >> 50) & 3
@@ -564,7 +565,7 @@ def withdraw(
                             sp += 1
 
 
-@kernel
+@inlined
 def holds(floats: F64, entry: int, n: int, parity: int, x: float, y: float) -> bool:
     """Return whether a polygon's entry holds a point of its cell, boundary excluded."""
     rx, ry = floats[entry + 1], floats[entry + 2]
@@ -584,7 +585,7 @@ def holds(floats: F64, entry: int, n: int, parity: int, x: float, y: float) -> b
     return odd == 1
 
 
-@kernel
+@inlined
 def collect(
     words: I64, floats: F64, rounds: F64, value: int, x: float, y: float, hits: I32, n: int
 ) -> int:
@@ -623,6 +624,26 @@ def line_flat_m(x: float, y: float, floats: F64, first: int, n: int) -> float:
     return line_m(x, y, floats[first : first + 4 * n].reshape((n, 4)), 0, n)
 
 
+@inlined
+def sort_hits(hits: I32, n: int) -> int:
+    """Sort hits[:n], which are few, and return n."""
+    for k in range(1, n):
+        zone, j = hits[k], k
+        while j > 0 and hits[j - 1] > zone:
+            hits[j] = hits[j - 1]
+            j -= 1
+        hits[j] = zone
+    return n
+
+
+@inlined
+def collect_sorted(
+    words: I64, floats: F64, rounds: F64, value: int, x: float, y: float, hits: I32
+) -> int:
+    """Put the zones of one value that hold the point into `hits`, ascending; return how many."""
+    return sort_hits(hits, collect(words, floats, rounds, value, x, y, hits, 0))
+
+
 @kernel
 def locate(nodes: I32, words: I64, floats: F64, rounds: F64, x: float, y: float, hits: I32) -> int:
     """Put the zones that hold (x, y) into `hits`, ascending; return how many.
@@ -643,13 +664,7 @@ def locate(nodes: I32, words: I64, floats: F64, rounds: F64, x: float, y: float,
         shift -= bits
     if value != 0:
         n = collect(words, floats, rounds, value, x, y, hits, n)
-    for k in range(1, n):
-        zone, j = hits[k], k
-        while j > 0 and hits[j - 1] > zone:
-            hits[j] = hits[j - 1]
-            j -= 1
-        hits[j] = zone
-    return n
+    return sort_hits(hits, n)
 
 
 class Outline(NamedTuple):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba
+import numba.extending
 import numpy as np
 
 from geofence.columns import F64, I32
@@ -24,6 +25,34 @@ def kernel(function: Function) -> Function:
     return compiled
 
 
+def inlined(function: Function) -> Function:
+    """Compile a function into its callers: dozens of array arguments cost more than the work."""
+    compiled: Function = numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(
+        function
+    )
+    return compiled
+
+
+def _borrowed(typing: Any, array: Any) -> Any:  # noqa: ARG001
+    """Type and lower `borrowed`: the same array struct, its owner left out."""
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        view.meminfo = context.get_constant_null(numba.types.MemInfoPointer(numba.types.voidptr))
+        return view._getvalue()
+
+    return array(array), lower
+
+
+def _same(array: Any) -> Any:
+    return array
+
+
+# Inside a kernel: the same array without its reference count. Arrays handed from kernel to kernel
+# cost an atomic increment and decrement each time; the entry's own arguments keep them alive.
+borrowed: Any = _same if numba.config.DISABLE_JIT else numba.extending.intrinsic(_borrowed)
+
+
 A_M = 6_378_137.0
 F = 1 / 298.257223563
 B_M = A_M * (1 - F)
@@ -35,7 +64,7 @@ SHORT_M = 1_500.0
 SHORT_LAT = 75.0
 
 
-@kernel
+@inlined
 def metres_per_degree(lat: float) -> tuple[float, float]:
     """Return (east, north) metres in a degree at `lat`, from the WGS84 radii of curvature."""
     s = math.sin(lat * RAD)
@@ -44,7 +73,7 @@ def metres_per_degree(lat: float) -> tuple[float, float]:
     return RAD * n * math.cos(lat * RAD), RAD * n * (1 - E2) / w
 
 
-@kernel
+@inlined
 def wrapped(degrees: float) -> float:
     """Return a difference of longitudes in [-180, 180]."""
     return degrees - 360.0 * np.rint(degrees / 360.0)
@@ -109,7 +138,7 @@ def geodesic_m(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
     return vincenty_m(lon1, lat1, lon2, lat2)
 
 
-@kernel
+@inlined
 def closest_on_edge(
     lon: float, lat: float, east: float, north: float, edges: F64, e: int
 ) -> tuple[float, float]:
@@ -164,7 +193,7 @@ def line_m(lon: float, lat: float, edges: F64, start: int, count: int) -> float:
     return geodesic_m(lon, lat, x, y)
 
 
-@kernel
+@inlined
 def left_of(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> float:
     """Return a number that is positive where (x, y) lies left of the line from a to b."""
     return (bx - ax) * (y - ay) - (by - ay) * (x - ax)

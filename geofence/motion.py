@@ -13,7 +13,7 @@ import numpy as np
 from geofence import layout, lifecycle, limits
 from geofence.cells import CIRCLE, CORRIDOR
 from geofence.columns import F64, I32, I64, U8, Cause, Kind, PingFlag, Status
-from geofence.kernels import edges_m, geodesic_m, kernel, line_m
+from geofence.kernels import edges_m, geodesic_m, inlined, kernel, line_m
 from geofence.layout import (
     HISTORY,
     MEMBER_END,
@@ -58,7 +58,7 @@ REMOVED = int(lifecycle.Input.REMOVED)
 EVENT_ENTER, EVENT_EXIT = int(lifecycle.Event.ENTER), int(lifecycle.Event.EXIT)
 
 
-@kernel
+@inlined
 def earlier(a: Records, b: Records) -> bool:
     """Return whether timer `a` comes before `b`: by due time, visitor, zone, visit."""
     if a["due_ms"] != b["due_ms"]:
@@ -70,7 +70,7 @@ def earlier(a: Records, b: Records) -> bool:
     return bool(a["visit"] < b["visit"])
 
 
-@kernel
+@inlined
 def move_timer(heap: Records, to: int, of: int) -> None:
     """Copy a timer within the queue."""
     a, b = heap[to], heap[of]
@@ -117,7 +117,7 @@ def pop_timer(heap: Records, count: int) -> int:
     return count
 
 
-@kernel
+@inlined
 def put_out(
     out: Records, tally: I64, row: int, visitor: int, zone: int, kind: int, cause: int,
     at_ms: int, enter_ms: int, dwell_ms: int, visit: int,
@@ -129,7 +129,7 @@ def put_out(
     tally[ROWS] += 1
 
 
-@kernel
+@inlined
 def add_member(
     visitors: Records, members: Records, zones: Records, tally: I64,
     visitor: int, zone: int, before: int,
@@ -160,7 +160,7 @@ def add_member(
     return int(m)
 
 
-@kernel
+@inlined
 def drop_member(
     visitors: Records, members: Records, zones: Records, tally: I64, m: int, before: int
 ) -> int:
@@ -185,7 +185,7 @@ def drop_member(
     return int(after)
 
 
-@kernel
+@inlined
 def step_member(
     members: Records, zones: Records, dwells: I32, timers: Records, out: Records, tally: I64,
     m: int, given: int, row: int, cause: int, at_ms: int,
@@ -246,7 +246,7 @@ def fire_dwell(
         r["due_ms"] = NEVER
 
 
-@kernel
+@inlined
 def earliest_due(members: Records, head: int) -> int:
     """Return the earliest dwell of a visitor's list of members."""
     due = NEVER
@@ -299,7 +299,7 @@ def fire_due(
         fire_dwell(members, zones, dwells, timers, out, tally, best, -1, cause, due)
 
 
-@kernel
+@inlined
 def depart(
     visitors: Records, members: Records, zones: Records, rounds: F64, edges: F64, boxes: F64,
     dwells: I32, timers: Records, out: Records, tally: I64, only: U8, hits: I32, n: int,
@@ -341,7 +341,7 @@ def depart(
         before, m = m, r["next"]
 
 
-@kernel
+@inlined
 def arrive(
     visitors: Records, members: Records, zones: Records, dwells: I32, timers: Records,
     out: Records, tally: I64, only: U8, hits: I32, n: int, visitor: int, accuracy_m: float,
@@ -371,7 +371,7 @@ def arrive(
             before = new
 
 
-@kernel
+@inlined
 def settle_dwells(
     visitors: Records, members: Records, zones: Records, dwells: I32, timers: Records,
     out: Records, tally: I64, visitor: int, row: int, cause: int, at_ms: int,
@@ -389,7 +389,7 @@ def settle_dwells(
     visitors[visitor]["due_ms"] = earliest_due(members, visitors[visitor]["head"])
 
 
-@kernel
+@inlined
 def hush(visitors: Records, silence: Records, rules: Records, tally: I64, visitor: int) -> None:
     """Put a visitor with visits into the silence queue, once."""
     v = visitors[visitor]
@@ -412,7 +412,7 @@ def seen_before(rings: Records, visitor: int, fix_ms: int) -> bool:
     return False
 
 
-@kernel
+@inlined
 def remember(visitors: Records, rings: Records, visitor: int, fix_ms: int) -> None:
     """Put a fix time into a visitor's ring."""
     v = visitors[visitor]
@@ -421,7 +421,7 @@ def remember(visitors: Records, rings: Records, visitor: int, fix_ms: int) -> No
     v["ring_at"] = (at + 1) & (RING - 1)
 
 
-@kernel
+@inlined
 def forget_suspect(visitors: Records, suspects: Records, tally: I64, visitor: int) -> None:
     """Drop the fix that waits, if any."""
     v = visitors[visitor]

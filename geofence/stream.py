@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from geofence import layout, limits
-from geofence.cells import locate
+from geofence.cells import (
+    BLOCK,
+    RECORD,
+    ROOT_COLUMNS,
+    SINGLE,
+    UNITS_PER_DEGREE,
+    collect_sorted,
+    locate,
+)
 from geofence.columns import F32, F64, I32, I64, U8
-from geofence.kernels import kernel
+from geofence.kernels import borrowed, inlined, kernel
 from geofence.layout import (
     HISTORY,
     MEMBER_END,
@@ -59,6 +69,8 @@ from geofence.motion import (
 )
 
 OVERLAP = limits.OVERLAP_MAX
+RING = limits.RECENT_FIXES
+LOUD = 0xFF ^ QUEUED
 DWELLS = layout.DWELLS
 
 
@@ -74,7 +86,7 @@ def invalid_row(visitor: I32, lon: F64, lat: F64, visitors: int) -> int:
     return -1
 
 
-@kernel
+@inlined
 def unchanged(members: Records, head: int, hits: I32, n: int) -> bool:
     """Return whether a visitor is INSIDE exactly the zones hits[:n]."""
     for k in range(n):
@@ -84,13 +96,13 @@ def unchanged(members: Records, head: int, hits: I32, n: int) -> bool:
     return head < 0
 
 
-@kernel
+@inlined
 def rows_needed(count: int, dwells_max: int) -> int:
     """Return the rows that one fix of a visitor with `count` members can put out at most."""
     return (count + OVERLAP) * (2 + dwells_max)
 
 
-@kernel
+@inlined
 def accept(
     visitors: Records, rings: Records, visitor: int, fix_ms: int, lon: float, lat: float,
     accuracy_m: float, speed_mps: float, now_ms: int,
@@ -102,11 +114,10 @@ def accept(
     remember(visitors, rings, visitor, fix_ms)
 
 
-@kernel
+@inlined
 def judge(
-    visitors: Records, rings: Records, suspects: Records, rules: Records, tally: I64,
-    visitor: int, fix_ms: int, lon: float, lat: float, mock: bool, now_ms: int,
-) -> int:  # fmt: skip
+    visitors: Records, rings: Records, rules: Records, visitor: int, fix_ms: int, now_ms: int
+) -> int:
     """Return the status of a fix; suspect, late and known ones are noted, nothing moves."""
     v, r = visitors[visitor], rules[0]
     if r["future_ms_max"] > 0 and fix_ms - now_ms > r["future_ms_max"]:
@@ -123,10 +134,10 @@ def judge(
     return ACCEPTED
 
 
-@kernel
+@inlined
 def move(
     visitors: Records, members: Records, zones: Records, rounds: F64, edges: F64, boxes: F64,
-    dwells: I32, timers: Records, silence: Records, suspects: Records, rules: Records,
+    dwells: I32, timers: Records, suspects: Records, rules: Records,
     out: Records, tally: I64, nothing: U8, hits: I32, n: int, visitor: int, fix_ms: int,
     lon: float, lat: float, accuracy_m: float, flags: int, row: int,
 ) -> None:  # fmt: skip
@@ -152,61 +163,186 @@ def move(
 
 
 @kernel
+def look_up(
+    visitor: I32, lon: F64, lat: F64, start: int, end: int, nodes: I32, words: I64,
+    visitors: Records, spots: I32,
+) -> int:  # fmt: skip
+    """Find the cell values of rows start..end: 0 nothing, -1 several lists, else the value.
+
+    A loop of its own, so that the memory it waits for is fetched for many rows at once; what it
+    returns only keeps those loads from being dropped.
+    """
+    touched = 0
+    for i in range(start, end):
+        x = lon[i] if lon[i] < 180.0 else lon[i] - 360.0
+        u = int((x + 180.0) * UNITS_PER_DEGREE)
+        v = min(int((lat[i] + 90.0) * UNITS_PER_DEGREE), (1 << 31) - 1)
+        value = nodes[(v >> 21) * ROOT_COLUMNS + (u >> 21)]
+        covers = 0
+        if value & 3 == BLOCK:
+            block = (value >> 2) * 4
+            covers = nodes[block]
+            value = nodes[block + 4 + (((v >> 17) & 15) << 4) + ((u >> 17) & 15)]
+            if value & 3 == BLOCK:
+                block = (value >> 2) * 4
+                covers |= nodes[block]
+                value = nodes[block + 4 + (((v >> 13) & 15) << 4) + ((u >> 13) & 15)]
+                shift = 11
+                while value & 3 == BLOCK:
+                    block = (value >> 2) * 4
+                    covers |= nodes[block]
+                    value = nodes[block + 4 + (((v >> shift) & 3) << 2) + ((u >> shift) & 3)]
+                    shift -= 2
+        if covers != 0:
+            value = np.int32(-1)
+        elif value & 3 == RECORD:
+            touched ^= words[(value >> 2) * 4]
+        touched ^= visitors[visitor[i]]["head"]
+        spots[i - start] = value
+    return touched
+
+
+@inlined
+def quiet(v: Records, t: int, x: float, y: float, flags: int, rules: Records) -> bool:
+    """Return whether nothing but the position can make this fix matter."""
+    if t <= v["fix_ms"] or v["due_ms"] <= t or flags != 0 or v["hold"] & LOUD != 0:
+        return False
+    if rules["teleport_mps"] == 0.0:
+        return True
+    # Longer than the distance everywhere on the Earth; what fails this is measured.
+    far_m = abs(x - v["lon"]) * 111_330.0 + abs(y - v["lat"]) * 111_700.0
+    return bool(far_m * 1000.0 <= rules["teleport_mps"] * max(t - v["fix_ms"], 1000))
+
+
+@kernel
 def observe(
     visitor: I32, fix_ms: I64, lon: F64, lat: F64, accuracy_m: F32, speed_mps: F32, flags: U8,
     status: U8, now_ms: int, start: int,
     visitors: Records, rings: Records, members: Records, suspects: Records, zones: Records,
     dwells: I32, timers: Records, silence: Records, rules: Records, out: Records, tally: I64,
     nodes: I32, words: I64, floats: F64, rounds: F64, edges: F64, boxes: F64,
-    hits: I32, nothing: U8, dwells_max: int, crosses: I32,
+    hits: I32, nothing: U8, dwells_max: int, crosses: I32, spots: I32,
 ) -> int:  # fmt: skip
     """Apply fixes from row `start` on; return the row at which room ran out, or the end."""
+    visitors = borrowed(visitors)
+    rings = borrowed(rings)
+    members = borrowed(members)
+    suspects = borrowed(suspects)
+    zones = borrowed(zones)
+    dwells = borrowed(dwells)
+    timers = borrowed(timers)
+    silence = borrowed(silence)
+    rules = borrowed(rules)
+    out = borrowed(out)
+    tally = borrowed(tally)
+    nodes = borrowed(nodes)
+    words = borrowed(words)
+    floats = borrowed(floats)
+    rounds = borrowed(rounds)
+    edges = borrowed(edges)
+    boxes = borrowed(boxes)
+    hits = borrowed(hits)
+    nothing = borrowed(nothing)
+    crosses = borrowed(crosses)
+    spots = borrowed(spots)
+    visitor = borrowed(visitor)
+    fix_ms = borrowed(fix_ms)
+    lon = borrowed(lon)
+    lat = borrowed(lat)
+    accuracy_m = borrowed(accuracy_m)
+    speed_mps = borrowed(speed_mps)
+    flags = borrowed(flags)
+    status = borrowed(status)
     r = rules[0]
-    for i in range(start, len(visitor)):
-        who, t = visitor[i], fix_ms[i]
-        v = visitors[who]
-        if (
-            tally[ROWS] + rows_needed(v["count"], dwells_max) + len(crosses) > len(out)
-            or tally[MEMBER_END] + OVERLAP > len(members)
-            or tally[TIMERS] + (v["count"] + OVERLAP) * (1 + dwells_max) + 1 > len(timers)
-            or tally[SILENCES] + 2 > len(silence)
-            or tally[SUSPECT_END] + 1 > len(suspects)
-        ):
-            return i
-        x = lon[i] if lon[i] < 180.0 else lon[i] - 360.0
-        y = lat[i]
-        verdict = judge(
-            visitors, rings, suspects, rules, tally, who, t, x, y, flags[i] & MOCK != 0, now_ms
-        )
-        if verdict == ACCEPTED and must_wait(
-            visitors, suspects, rules, tally, who, t, x, y, flags[i] & MOCK != 0
-        ):
-            verdict = SUSPECT
-        status[i] = verdict
-        if verdict == SUSPECT:
-            # Up to the suspect fix nothing spoke against the visits, so their timers hold.
-            if v["suspect"] >= 0 and v["due_ms"] <= t:
-                before_suspect(visitors, members, zones, dwells, timers, out, tally, who, t)
-            remember(visitors, rings, who, t)
-            v["seen_ms"] = now_ms
-        if verdict != ACCEPTED:
-            continue
-        n = locate(nodes, words, floats, rounds, x, y, hits)
-        if (
-            v["hold"] & (0xFF ^ QUEUED) == 0
-            and flags[i] == 0
-            and v["due_ms"] > t
-            and unchanged(members, v["head"], hits, n)
-        ):
-            accept(visitors, rings, who, t, x, y, accuracy_m[i], speed_mps[i], now_ms)
-            continue
-        move(
-            visitors, members, zones, rounds, edges, boxes, dwells, timers, silence, suspects,
-            rules, out, tally, nothing, hits, n, who, t, x, y, accuracy_m[i], flags[i], i,
-        )  # fmt: skip
-        accept(visitors, rings, who, t, x, y, accuracy_m[i], speed_mps[i], now_ms)
-        hush(visitors, silence, rules, tally, who)
+    latest = now_ms + r["future_ms_max"] if r["future_ms_max"] > 0 else NEVER
+    oldest = now_ms - r["age_ms_max"] if r["age_ms_max"] > 0 else UNSEEN
+    step = len(spots) - 1
+    for chunk in range(start, len(visitor), step):
+        end = min(chunk + step, len(visitor))
+        spots[step] = look_up(visitor, lon, lat, chunk, end, nodes, words, visitors, spots) & 1
+        for i in range(chunk, end):
+            who, t = visitor[i], fix_ms[i]
+            v = visitors[who]
+            x, y = lon[i] if lon[i] < 180.0 else lon[i] - 360.0, lat[i]
+            value, n = spots[i - chunk], -1
+            if t <= latest and t >= oldest and quiet(v, t, x, y, flags[i], r):
+                head = v["head"]
+                if value == 0:
+                    n, same = 0, head < 0
+                elif value > 0 and value & 3 == SINGLE:
+                    n, hits[0] = 1, value >> 2
+                    same = (
+                        head >= 0
+                        and members[head]["zone"] == value >> 2
+                        and members[head]["state"] == INSIDE
+                        and members[head]["next"] < 0
+                    )
+                else:
+                    if value < 0:
+                        n = locate(nodes, words, floats, rounds, x, y, hits)
+                    else:
+                        n = collect_sorted(words, floats, rounds, value, x, y, hits)
+                    same = unchanged(members, head, hits, n)
+                if same:
+                    status[i] = ACCEPTED
+                    v["fix_ms"], v["seen_ms"], v["lon"], v["lat"] = t, now_ms, x, y
+                    v["accuracy_m"], v["speed_mps"] = accuracy_m[i], speed_mps[i]
+                    at = v["ring_at"]
+                    rings[who, at] = np.uint32(t & 0xFFFFFFFF)
+                    v["ring_at"] = (at + 1) & (RING - 1)
+                    continue
+            if not observe_one(
+                who, t, x, y, accuracy_m[i], speed_mps[i], flags[i], status, i, now_ms,
+                visitors, rings, members, suspects, zones, dwells, timers, silence, rules, out,
+                tally, nodes, words, floats, rounds, edges, boxes, hits, nothing, dwells_max,
+                crosses, n,
+            ):  # fmt: skip
+                return i
     return len(visitor)
+
+
+@kernel
+def observe_one(
+    who: int, t: int, x: float, y: float, accuracy_m: float, speed_mps: float, flags: int,
+    status: U8, i: int, now_ms: int,
+    visitors: Records, rings: Records, members: Records, suspects: Records, zones: Records,
+    dwells: I32, timers: Records, silence: Records, rules: Records, out: Records, tally: I64,
+    nodes: I32, words: I64, floats: F64, rounds: F64, edges: F64, boxes: F64,
+    hits: I32, nothing: U8, dwells_max: int, crosses: I32, known: int,
+) -> bool:  # fmt: skip
+    """Apply one fix, whatever it is; return False, having done nothing, when out of room.
+
+    known: the number of `hits` when they have been found, else -1.
+    """
+    v = visitors[who]
+    if (
+        tally[ROWS] + rows_needed(v["count"], dwells_max) + len(crosses) > len(out)
+        or tally[MEMBER_END] + OVERLAP > len(members)
+        or tally[TIMERS] + (v["count"] + OVERLAP) * (1 + dwells_max) + 1 > len(timers)
+        or tally[SILENCES] + 2 > len(silence)
+        or tally[SUSPECT_END] + 1 > len(suspects)
+    ):
+        return False
+    mock = flags & MOCK != 0
+    verdict = judge(visitors, rings, rules, who, t, now_ms)
+    if verdict == ACCEPTED and must_wait(visitors, suspects, rules, tally, who, t, x, y, mock):
+        verdict = SUSPECT
+        # Up to the suspect fix nothing spoke against the visits, so their timers hold.
+        if v["due_ms"] <= t:
+            before_suspect(visitors, members, zones, dwells, timers, out, tally, who, t)
+        remember(visitors, rings, who, t)
+        v["seen_ms"] = now_ms
+    status[i] = verdict
+    if verdict != ACCEPTED:
+        return True
+    n = known if known >= 0 else locate(nodes, words, floats, rounds, x, y, hits)
+    move(
+        visitors, members, zones, rounds, edges, boxes, dwells, timers, suspects,
+        rules, out, tally, nothing, hits, n, who, t, x, y, accuracy_m, flags, i,
+    )  # fmt: skip
+    accept(visitors, rings, who, t, x, y, accuracy_m, speed_mps, now_ms)
+    hush(visitors, silence, rules, tally, who)
+    return True
 
 
 @kernel
@@ -302,7 +438,7 @@ def silence_step(
 
 @kernel
 def near_edit(
-    visitors: Records, members: Records, zones: Records, only: U8, edited: I32, marks: U8,
+    visitors: Records, members: Records, zones: Records, edited: I32, marks: U8,
     x0: float, y0: float, x1: float, y1: float, round_: bool, rules: Records, now_ms: int,
 ) -> int:  # fmt: skip
     """Mark the visitors that an edit can concern: in an edited zone, or last seen in the box."""

@@ -134,6 +134,7 @@ class Tracker:
         self._hits: I32 = np.zeros(limits.OVERLAP_MAX + 1, np.int32)
         self._nothing: U8 = np.zeros(0, np.uint8)
         self._crosses: I32 = np.zeros(0, np.int32)
+        self._spots: I32 = np.zeros(257, np.int32)
 
     # visitors
 
@@ -159,6 +160,14 @@ class Tracker:
             int(v["fix_ms"]), float(v["lon"]), float(v["lat"]),
             round(float(v["accuracy_m"]), 3), round(float(v["speed_mps"]), 3),
         )  # fmt: skip
+
+    def last_positions(self) -> tuple[F64, F64, I64]:
+        """Return lon and lat (degrees) and time (ms) of every visitor's newest accepted fix.
+
+        By slot; where there is none the time is negative.
+        """
+        v = self._visitors[: self._visitor_count]
+        return v["lon"].copy(), v["lat"].copy(), v["fix_ms"].copy()
 
     def zones_of(self, visitor_slot: int) -> list[tuple[int, int]]:
         """Return (zone slot, enter_ms) of the visits in progress, stale ones included, by zone."""
@@ -385,7 +394,7 @@ class Tracker:
         if self._visitor_count and boxes:
             low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
             near_edit(
-                self._visitors[: self._visitor_count], self._members, self._zones, only,
+                self._visitors[: self._visitor_count], self._members, self._zones,
                 np.array(slots, np.int32), marks, low[0], low[1], high[2], high[3],
                 False, self._rules, now_ms,
             )  # fmt: skip
@@ -419,7 +428,7 @@ class Tracker:
                 self._suspects, self._zones, self._dwells, self._timers, self._silence,
                 self._rules, self._out, self._tally, self._index.nodes, self._index.words,
                 self._index.floats, self._index.rounds, self._edges, self._boxes, self._hits,
-                self._nothing, self._dwells_max, self._crosses,
+                self._nothing, self._dwells_max, self._crosses, self._spots,
             ),
             len(status),
         )  # fmt: skip
