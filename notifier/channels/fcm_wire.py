@@ -33,8 +33,25 @@ NOTIFICATION_KEY: Final = "balise_notification"
 LINK_KEY: Final = "balise_link"
 """Data key of the deep link."""
 
+_ADDRESS_FIELDS: Final = frozenset({"message.token", "message.fid"})
+_BAD_ADDRESS: Final = "not a valid FCM registration token"
 _service: Final = messaging._MessagingService
 _REQUEST: Final = httpx.Request("POST", "https://fcm.googleapis.com/")
+
+
+class _Violation(msgspec.Struct):
+    field: str = ""
+
+
+class _Detail(msgspec.Struct, rename="camel"):
+    error_code: str = ""
+    field_violations: list[_Violation] = []
+
+
+class _GoogleError(msgspec.Struct):
+    status: str = ""
+    message: str = ""
+    details: list[_Detail] = []
 
 
 def send_url(endpoint: str, project_id: str) -> str:
@@ -207,18 +224,23 @@ def _json(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
+def _google_error(body: bytes) -> _GoogleError | None:
+    """The `error` of an answer; None where it is not of Google's making."""
+    try:
+        return msgspec.convert(_json(body).get("error"), _GoogleError)
+    except msgspec.ValidationError:
+        return None
+
+
 def _error(status: int, headers: Mapping[str, str], body: bytes) -> exceptions.FirebaseError:
-    # The SDK takes it for granted that `error` is an object; a proxy in between need not know.
-    content = body if isinstance(_json(body).get("error"), dict) else b""
+    # The SDK takes Google's format for granted; a proxy in between need not know it.
+    content = b"" if _google_error(body) is None else body
     response = httpx.Response(status, headers=dict(headers), content=content, request=_REQUEST)
     raised = httpx.HTTPStatusError(f"HTTP {status}", request=_REQUEST, response=response)
     return _utils.handle_platform_error_from_httpx(raised, _service._build_fcm_error_httpx)
 
 
 def _blames_address(body: bytes) -> bool:
-    error = _json(body).get("error", {})
-    for detail in error.get("details", ()):
-        for violation in detail.get("fieldViolations", ()):
-            if violation.get("field") in {"message.token", "message.fid"}:
-                return True
-    return "not a valid FCM registration token" in str(error.get("message", ""))
+    error = _google_error(body) or _GoogleError()
+    fields = {each.field for detail in error.details for each in detail.field_violations}
+    return not fields.isdisjoint(_ADDRESS_FIELDS) or _BAD_ADDRESS in error.message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -48,3 +50,10 @@ class Clock:
 
     def now_ms(self) -> int:
         return self.at_ms
+
+
+async def eventually(condition: Callable[[], bool], most_s: float = 20.0) -> None:
+    """Return once the condition holds; fail if it does not in that time."""
+    async with asyncio.timeout(most_s):
+        while not condition():  # noqa: ASYNC110 - nothing tells when it will
+            await asyncio.sleep(0.005)
