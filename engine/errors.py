@@ -9,6 +9,7 @@ EngineError
 ├── DataHeld             another process holds the data directory
 ├── DataTooNew           the data was written by a newer version
 ├── Overloaded           a bounded queue is full
+├── TracesInvalid        a file of recorded traces cannot be read
 └── Conflict             a version was asked for that is not the newest
 """
 
@@ -91,6 +92,14 @@ class Overloaded(EngineError):
         super().__init__(f"{queue} is full")
         self.queue = queue
         self.retry_after_s = retry_after_s
+
+
+class TracesInvalid(EngineError):
+    """A file of recorded traces cannot be read as a whole, for `reason`."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"the traces file {reason}")
+        self.reason = reason
 
 
 class Conflict(EngineError):

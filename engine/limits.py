@@ -99,3 +99,13 @@ OUTCOMES_A_RECORD_MAX = 1_000
 # Effects of a replayed tail that are stored at once, and records between two signs of progress.
 RECOVERY_EFFECTS_MAX = 2_000
 RECOVERY_PROGRESS_RECORDS = 500
+
+# Rows of a traces file: 40 bytes each in memory; a year of a large destination is cut in months.
+TRACE_ROWS_MAX = 20_000_000
+# Unreadable rows of it that are shown one by one; all are counted.
+TRACE_PROBLEMS_MAX = 100
+# Pings that replay hands to the tracker at once: a burst within one second is cut at this.
+REPLAY_PINGS_MAX = 10_000
+
+# A demonstration whose speed the machine cannot keep skips virtual seconds beyond this lag.
+SIMULATION_LAG_MS = 10_000
