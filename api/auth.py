@@ -18,6 +18,7 @@ import msgspec
 from api.errors import Invalid, NotAllowed, NotAuthenticated
 from engine import clock as system
 from engine.clock import Clock
+from engine.credentials import KeyRow, RefreshRow
 
 Role = Literal["viewer", "editor", "approver", "operator", "partner", "admin", "app"]
 Scope = Literal[
@@ -48,29 +49,6 @@ KEY_PREFIX: Final = "balise_"
 REFRESH_PREFIX: Final = "baliser_"
 LEEWAY_S: Final = 5
 """Clocks of two servers behind one address differ by less."""
-
-
-class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key as it is kept: `sha256` in hex, never the key. Times in ms since 1970 UTC."""
-
-    id: str
-    name: str
-    role: str
-    scopes: tuple[str, ...]
-    sha256: str
-    created_ms: int
-    expires_ms: int | None = None
-    revoked_ms: int | None = None
-
-
-class RefreshRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A refresh token as it is kept. `used_ms` is set once another has taken its place."""
-
-    sha256: str
-    device: str
-    visitor: str
-    expires_ms: int
-    used_ms: int | None = None
 
 
 class Vault(Protocol):
@@ -187,6 +165,7 @@ class Gate:
         self.session_s = session_hours * 3600
         self._by_hash: dict[str, KeyRow] = {}
         self._by_id: dict[str, KeyRow] = {}
+        self._passing: set[str] = set()
         self._secret = ""
 
     async def load(self) -> None:
@@ -199,8 +178,9 @@ class Gate:
 
     @property
     def keys(self) -> list[KeyRow]:
-        """All keys, oldest first."""
-        return sorted(self._by_id.values(), key=lambda row: (row.created_ms, row.id))
+        """All keys that are kept, oldest first."""
+        kept = (row for row in self._by_id.values() if row.id not in self._passing)
+        return sorted(kept, key=lambda row: (row.created_ms, row.id))
 
     async def add(self, row: KeyRow) -> None:
         """Keep a key; it holds from now on."""
@@ -210,11 +190,18 @@ class Gate:
     async def revoke(self, key_id: str) -> KeyRow | None:
         """End a key; None where there is none by that id."""
         row = self._by_id.get(key_id)
-        if row is None or row.revoked_ms is not None:
+        if row is None or row.id in self._passing:
+            return None
+        if row.revoked_ms is not None:
             return row
         ended = msgspec.structs.replace(row, revoked_ms=self.clock.now_ms())
         await self.add(ended)
         return ended
+
+    def lend(self, row: KeyRow) -> None:
+        """Let a key hold in this process, for as long as it runs."""
+        self._passing.add(row.id)
+        self._remember(row)
 
     def _remember(self, row: KeyRow) -> None:
         self._by_hash[row.sha256] = row

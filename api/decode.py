@@ -70,6 +70,11 @@ def pings(body: bytes, content_type: str, *, owner: str | None) -> Batch:
     return _tolerant(body, content_type, owner)
 
 
+def in_seconds(fix_ms: int) -> bool:
+    """Whether a fix time looks like seconds taken for ms."""
+    return 0 < fix_ms < limits.SECONDS_MISTAKEN_BELOW
+
+
 def _check_count(count: int) -> None:
     if count > limits.PINGS_PER_REQUEST_MAX:
         raise TooLarge(what="pings", limit=limits.PINGS_PER_REQUEST_MAX)

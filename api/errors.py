@@ -8,6 +8,7 @@ ApiError
 ├── NotAuthenticated     no credential, or one that does not hold
 ├── NotAllowed           the credential does not reach this far
 ├── NotFound             no such record
+├── NotPossible          the record's state does not allow it
 ├── NotModified          the caller has the newest version
 ├── RateLimited          more requests than agreed
 ├── Unavailable          starting, stopping, or something it needs is away
@@ -98,6 +99,10 @@ class NotFound(ApiError):
         super().__init__(f"there is no {kind} {record_id}")
         self.kind = kind
         self.record_id = record_id
+
+
+class NotPossible(ApiError):
+    """The request is good, and the record is in no state for it."""
 
 
 class NotModified(ApiError):

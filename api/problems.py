@@ -25,12 +25,14 @@ from api.errors import (
     NotAuthenticated,
     NotFound,
     NotModified,
+    NotPossible,
     RateLimited,
     TooLarge,
     Unavailable,
     UnsupportedType,
 )
-from engine.errors import Conflict, EngineError, LogRefused, Overloaded
+from engine.errors import Conflict, EngineError, LogRefused, Overloaded, StoreRefused
+from notifier.errors import StoreUnavailable
 
 CONTENT_TYPE = "application/problem+json"
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
@@ -58,6 +60,13 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: tuple[FieldError, ...] = ()
 
 
+UNAVAILABLE = ProblemKind(
+    "unavailable",
+    503,
+    "Not available",
+    "Starting, stopping, or something that it needs is away: repeat later.",
+)
+
 KINDS: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (Malformed, ProblemKind("malformed", 400, "Malformed body or parameter",
      "The body or a parameter cannot be read; the detail says where.")),
@@ -67,6 +76,8 @@ KINDS: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (NotAllowed, ProblemKind("not-allowed", 403, "Not allowed",
      "The credential is good and does not reach this far.")),
     (NotFound, ProblemKind("not-found", 404, "Not found", "There is no such record or route.")),
+    (NotPossible, ProblemKind("not-possible", 409, "Not possible now",
+     "The request is good, and the record is in no state for it; the detail says why.")),
     (Conflict, ProblemKind("conflict", 412, "Changed meanwhile",
      "`If-Match` or `If-None-Match` names a version that is not the newest: read again, "
      "then write.")),
@@ -82,8 +93,9 @@ KINDS: tuple[tuple[type[Exception], ProblemKind], ...] = (
      "The engine is behind; nothing was taken. Wait for `Retry-After` seconds and repeat.")),
     (LogRefused, ProblemKind("log-refused", 503, "Nothing can be stored",
      "The log cannot be written (a full disk, for one); nothing was taken.")),
-    (Unavailable, ProblemKind("unavailable", 503, "Not available",
-     "Starting, stopping, or something that it needs is away: repeat later.")),
+    (Unavailable, UNAVAILABLE),
+    (StoreUnavailable, UNAVAILABLE),
+    (StoreRefused, UNAVAILABLE),
 )  # fmt: skip
 
 INTERNAL = ProblemKind(
@@ -144,7 +156,7 @@ def of_error(error: Exception, request_id: str = "") -> web.Response:
     headers: dict[str, str] = {}
     if isinstance(error, RateLimited | Overloaded | Unavailable):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    if isinstance(error, LogRefused):
+    if isinstance(error, LogRefused | StoreRefused | StoreUnavailable):
         headers["Retry-After"] = "5"
     if isinstance(error, NotAuthenticated):
         invalid = ', error="invalid_token"' if error.expired else ""
@@ -179,7 +191,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except NotModified as error:
         return web.Response(status=304, headers={"ETag": error.etag})
-    except (ApiError, EngineError) as error:
+    except (ApiError, EngineError, StoreUnavailable) as error:
         answer = of_error(error, request_id)
         if answer.status >= 500:
             _log.error("request failed", request_id=request_id, error=repr(error))
@@ -199,7 +211,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 def markdown() -> str:
     """The table of problems for the docs."""
     lines = ["| type | status | meaning |", "|---|---|---|"]
-    kinds = [kind for _, kind in KINDS] + [METHOD, INTERNAL]
+    kinds = {kind for _, kind in KINDS} | {METHOD, INTERNAL}
     for kind in sorted(kinds, key=lambda k: (k.status, k.slug)):
         meaning = kind.meaning.replace("|", "\\|")
         lines.append(f"| `urn:balise:problem:{kind.slug}` | {kind.status} | {meaning} |")

@@ -249,6 +249,11 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             raise refuse("cors_origins", f"{origin!r} is not scheme://host[:port]")
 
 
+def without_tls(settings: Settings) -> Settings:
+    """The same for a server that this process alone talks to."""
+    return msgspec.structs.replace(settings, tls_cert="", tls_key="", public_url="")
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address or name stands for this machine alone."""
     if host == "localhost":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from api.auth import KeyRow, RefreshRow
+from engine.credentials import KeyRow, RefreshRow
 
 
 class MemoryVault:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from api import errors, problems
 from engine.errors import Conflict, LogRefused, Overloaded
+from notifier.errors import StoreUnavailable
 
 CASES: list[tuple[Exception, int, str]] = [
     (errors.Malformed("not JSON", at="line 1"), 400, "malformed"),
@@ -18,11 +19,13 @@ CASES: list[tuple[Exception, int, str]] = [
     (errors.NotAuthenticated("who?"), 401, "not-authenticated"),
     (errors.NotAllowed("no", scope="keys:admin"), 403, "not-allowed"),
     (errors.NotFound(kind="zone", record_id="z"), 404, "not-found"),
+    (errors.NotPossible("it has ended"), 409, "not-possible"),
     (errors.RateLimited(retry_after_s=1.2), 429, "rate-limited"),
     (errors.Unavailable("starting"), 503, "unavailable"),
     (Overloaded(queue="ingest", retry_after_s=0.1), 429, "overloaded"),
     (LogRefused(reason="disk full"), 503, "log-refused"),
     (Conflict(kind="zone", record_id="z", newest=3), 412, "conflict"),
+    (StoreUnavailable(reason="busy"), 503, "unavailable"),
     (RuntimeError("password=hunter2"), 500, "internal"),
 ]
 
@@ -41,7 +44,9 @@ def client_app(error: Exception) -> web.Application:
     return app
 
 
-@pytest.mark.parametrize(("error", "status", "slug"), CASES, ids=[c[2] for c in CASES])
+@pytest.mark.parametrize(
+    ("error", "status", "slug"), CASES, ids=[type(c[0]).__name__ for c in CASES]
+)
 async def test_each_error_has_its_status_and_type(
     aiohttp_client: Any, error: Exception, status: int, slug: str
 ) -> None:
@@ -87,6 +92,7 @@ def test_a_long_list_of_faults_is_cut_and_says_so() -> None:
 
 
 def test_every_kind_of_problem_is_documented_once() -> None:
-    slugs = [kind.slug for _, kind in problems.KINDS]
+    kinds = {kind for _, kind in problems.KINDS}
+    slugs = [kind.slug for kind in kinds]
     assert len(slugs) == len(set(slugs))
     assert all(f"urn:balise:problem:{slug}`" in problems.markdown() for slug in slugs)

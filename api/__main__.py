@@ -1,0 +1,5 @@
+"""`python -m api` is `balise`."""
+
+from api.cli import main
+
+main()

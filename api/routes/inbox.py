@@ -1,0 +1,132 @@
+"""The in-app inbox: what was told to a visitor, as a list and as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Annotated
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+from msgspec import Meta
+
+from api import limits
+from api.calls import Call, Route
+from api.errors import NotFound, Unavailable
+from notifier.channels.inbox import InboxEntry, Reader
+from notifier.errors import StoreUnavailable
+
+
+class Since(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`since`: the position of the last entry seen, 0 for none."""
+
+    since: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    limit: Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)] = limits.PAGE_DEFAULT
+
+
+class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries that have not expired, oldest first; go on from `next`."""
+
+    items: list[InboxEntry]
+    next: int
+
+
+async def list_(call: Call) -> InboxPage:
+    """What came after the last entry seen."""
+    query = call.query(Since)
+    entries = await _since(call, query.since, query.limit)
+    return InboxPage(items=entries, next=entries[-1].position if entries else query.since)
+
+
+async def read(call: Call) -> None:
+    """Mark an entry as read."""
+    at_ms = call.service.motor.clock.now_ms()
+    inbox = call.service.store.inbox
+    if not await inbox.mark_read(call.caller.visitor, call.part("id"), at_ms):
+        raise NotFound(kind="message", record_id=call.part("id"))
+
+
+async def stream(call: Call) -> web.StreamResponse:
+    """A WebSocket: what came since, then each entry as it comes. Resume with the last position."""
+    if call.service.stopping.is_set():
+        raise Unavailable("stopping")
+    socket = web.WebSocketResponse(heartbeat=limits.SOCKET_HEARTBEAT_S, max_msg_size=4096)
+    if not socket.can_prepare(call.request).ok:
+        raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
+    with call.service.hub.subscribe(call.caller.visitor) as reader:
+        await socket.prepare(call.request)
+        call.service.sockets.add(socket)
+        writer = asyncio.create_task(_send(call, socket, reader))
+        try:
+            # Nothing is expected from the phone; reading notices that it went away.
+            async for message in socket:
+                if message.type == WSMsgType.ERROR:
+                    break
+        finally:
+            call.service.sockets.discard(socket)
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+    return socket
+
+
+async def _send(call: Call, socket: web.WebSocketResponse, reader: Reader) -> None:
+    """Write until the phone goes away; where the store does not answer, ask it to come back."""
+    try:
+        await _write(call, socket, reader, call.query(Since).since)
+    except StoreUnavailable:
+        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"the store does not answer")
+    except ConnectionError:
+        return
+
+
+async def _write(call: Call, socket: web.WebSocketResponse, reader: Reader, seen: int) -> None:
+    """Send every entry once, in order: from the store until it has caught up, then as they come."""
+    seen = await _catch_up(call, socket, seen)
+    while True:
+        entry = await reader.next()
+        if reader.lapped:
+            reader.lapped = False
+            seen = await _catch_up(call, socket, seen)
+        if entry.position > seen:
+            seen = entry.position
+            await socket.send_str(msgspec.json.encode(entry).decode())
+
+
+async def _catch_up(call: Call, socket: web.WebSocketResponse, seen: int) -> int:
+    while True:
+        entries = await _since(call, seen, limits.PAGE_DEFAULT)
+        for entry in entries:
+            await socket.send_str(msgspec.json.encode(entry).decode())
+        if not entries:
+            return seen
+        seen = entries[-1].position
+
+
+async def close_all(sockets: set[web.WebSocketResponse]) -> None:
+    """Tell every socket to come back later."""
+    await asyncio.gather(
+        *(
+            socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is stopping")
+            for socket in list(sockets)
+        ),
+        return_exceptions=True,
+    )
+
+
+async def _since(call: Call, position: int, limit: int) -> list[InboxEntry]:
+    now_ms = call.service.motor.clock.now_ms()
+    found = await call.service.store.inbox.entries_since(
+        call.caller.visitor, position, limit, now_ms
+    )
+    return list(found)
+
+
+ROUTES = (
+    Route(method="GET", path="/v1/inbox", handler=list_, tag="inbox", device=True,
+          summary="Messages to this device's visitor", query=Since, answer=InboxPage),
+    Route(method="POST", path="/v1/inbox/{id}/read", handler=read, tag="inbox", device=True,
+          summary="Mark a message as read", status=204),
+    Route(method="GET", path="/v1/inbox/stream", handler=stream, tag="inbox", device=True,
+          summary="Messages as they come, over a WebSocket", query=Since, answer=InboxEntry),
+)  # fmt: skip
