@@ -67,8 +67,10 @@ OFFSET_MIN_MAX: Final = 12 * 60
 OCCURRENCES_MAX: Final = 50_000
 """In one expansion: 500 events, three times a day, for a month."""
 
-FIRST_YEAR_MIN: Final = 1970
-"""A recurrence is walked from its first date, so that must not be arbitrarily far away."""
+YEAR_MIN: Final = 1970
+YEAR_MAX: Final = 2200
+"""Recurrences are walked day by day from their first, at worst: 230 years are a tenth of a
+second."""
 
 IMPORT_BYTES_MAX: Final = 256 * 1024 * 1024
 """One file is decoded in memory; the largest regional flux slimmed to one JSON has about 100 MB."""

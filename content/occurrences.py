@@ -8,8 +8,6 @@ on a day, an event that starts with it has no occurrence on that day.
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import itertools
 import zoneinfo
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -17,12 +15,11 @@ from typing import NamedTuple
 import astral
 import astral.sun
 import msgspec
-from dateutil import rrule as rr
 
-from content import limits
+from content import limits, rrule
 from content.destination import Destination
 from content.errors import TooManyOccurrences
-from content.events import EventRecord, EventStatus, Recurrence, StartRule, SunEvent, rule_parts
+from content.events import EventRecord, EventStatus, Recurrence, StartRule, SunEvent
 from content.fields import instant_ms
 
 
@@ -165,41 +162,24 @@ def _days(
 
 
 def _local_day(at_ms: int, zone: zoneinfo.ZoneInfo, shift: dt.timedelta) -> dt.date:
-    """The local day of an instant moved by `shift`, at the calendar's edge where it passes it."""
+    """The local day of an instant moved by `shift`, at the edge of the years that are walked where
+    it passes them."""
+    first, last = dt.date(limits.YEAR_MIN, 1, 1), dt.date(limits.YEAR_MAX, 12, 31)
     try:
-        instant = dt.datetime.fromtimestamp(at_ms / 1000, tz=zone) + shift
+        day = (dt.datetime.fromtimestamp(at_ms / 1000, tz=zone) + shift).date()
     except (OverflowError, ValueError, OSError):
-        return dt.date.min if at_ms < 0 else dt.date.max
-    return instant.date()
+        return first if at_ms < 0 else last
+    return min(max(day, first), last)
 
 
 def _rule_days(
     recurrence: Recurrence, low: dt.date, high: dt.date, zone: zoneinfo.ZoneInfo
 ) -> Iterator[dt.date]:
     assert recurrence.first_date is not None  # Recurrence holds it with every rrule
-    rule, count, until = _rule(
-        recurrence.rrule, recurrence.first_date, recurrence.start_rule.time, zone
-    )
-    last = high if until is None else min(high, until)
-    # The bound must reach the rule: it searches for its next day without end otherwise.
-    bounded = rule.replace(until=dt.datetime.combine(last, dt.time.max))
-    for instant in itertools.islice(bounded, count):
-        if instant.date() >= low:
-            yield instant.date()
-
-
-@functools.lru_cache(maxsize=1024)
-def _rule(
-    rrule: str, first: dt.date, starts: dt.time | None, zone: zoneinfo.ZoneInfo
-) -> tuple[rr.rrule, int | None, dt.date | None]:
-    """The rule over midnights from its first day, its COUNT and the last day its UNTIL allows."""
-    parts = rule_parts(rrule)
-    count = int(parts.pop("COUNT")) if "COUNT" in parts else None
-    until = _until_day(parts.pop("UNTIL"), starts, zone) if "UNTIL" in parts else None
-    text = ";".join(f"{name}={value}" for name, value in parts.items())
-    rule = rr.rrulestr(text, dtstart=dt.datetime.combine(first, dt.time()))
-    assert isinstance(rule, rr.rrule)  # a set only where the text has several lines
-    return rule, count, until
+    rule = rrule.parse(recurrence.rrule)
+    if rule.until is not None:
+        high = min(high, _until_day(rule.until, recurrence.start_rule.time, zone))
+    return rrule.days(rule, recurrence.first_date, low, high)
 
 
 def _until_day(until: str, starts: dt.time | None, zone: zoneinfo.ZoneInfo) -> dt.date:

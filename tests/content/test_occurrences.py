@@ -185,6 +185,7 @@ def test_more_than_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_window_beyond_the_calendar_is_empty_or_cut_not_an_error() -> None:
     event = daily({"time": "18:00:00"}, rrule="FREQ=DAILY;COUNT=2")
     assert len(expand([event], -(10**15), 10**15, SKY)) == 2
+    assert len(expand([event], -(10**18), 10**18, SKY)) == 2
     assert occurrences.expand([event], 10**15, 2 * 10**15, SKY) == []
 
 
@@ -198,11 +199,26 @@ RULES = st.sampled_from(
         "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
         "FREQ=YEARLY;BYMONTH=7;BYMONTHDAY=14",
         "FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO",
+        "FREQ=YEARLY;BYWEEKNO=1,53,-1;BYDAY=MO,SU",
+        "FREQ=YEARLY;BYWEEKNO=1,-1;BYDAY=TU,SA;WKST=SU",
+        "FREQ=YEARLY;BYYEARDAY=1,100,-1",
+        "FREQ=YEARLY;BYDAY=20MO,-1FR",
+        "FREQ=YEARLY;BYMONTH=7,8;BYDAY=2SA",
+        "FREQ=YEARLY;INTERVAL=2",
+        "FREQ=MONTHLY",
+        "FREQ=MONTHLY;INTERVAL=5;BYMONTHDAY=-1,15",
+        "FREQ=MONTHLY;BYDAY=1MO,-1FR",
+        "FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13",
+        "FREQ=WEEKLY",
+        "FREQ=DAILY;BYMONTH=1,7;BYDAY=SA,SU",
+        "FREQ=DAILY;BYMONTHDAY=-1",
+        "FREQ=DAILY;INTERVAL=7;COUNT=10",
+        "FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=1,-1;COUNT=9",
     ]
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(RULES, st.integers(0, 700), st.integers(1, 90))
 def test_days_are_those_dateutil_gives_from_the_first_day(
     rule: str, after_days: int, length_days: int
