@@ -42,17 +42,17 @@ SETTINGS = RestraintSettings(
 def as_campaign(watch: workloads.Watch) -> Campaign:
     zones = tuple(str(zone) for zone in watch.zones)
     start, end = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in watch.window)
-    trigger: Trigger = {
+    triggers: dict[str, Trigger] = {
         "enter": Enter(zones=zones),
         "exit": Exit(zones=zones),
         "dwell": Dwell(zones=zones, after_s=watch.dwell_s),
-    }[watch.trigger]
+    }
     return Campaign(
         id=f"c{watch.number:04d}",
         name=f"campaign {watch.number}",
         kind="promotion",
         status="live",
-        trigger=trigger,
+        trigger=triggers[watch.trigger],
         condition=Weekly(start=start, end=end),
         restraint=Restraint(cooldown_s=watch.cooldown_s, cooldown_from="send"),
         message={},
