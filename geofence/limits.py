@@ -58,6 +58,9 @@ LENGTH_M_MIN = 1.0
 # A whole region; a larger circle is a mistake of units.
 CIRCLE_RADIUS_M_MAX = 500_000.0
 
+# Nearer to a pole a corridor's edges bend within the plane its distances are measured in.
+CORRIDOR_LAT_MAX = 85.0
+
 # An area under a square metre is a line that was closed.
 AREA_M2_MIN = 1.0
 

@@ -226,6 +226,10 @@ class _Reader:
         if len(line) < 2 or len(set(line)) < 2:
             self.problem(field, "a line needs two positions that differ")
             return None
+        if any(abs(lat) > limits.CORRIDOR_LAT_MAX for _, lat in line):
+            reason = f"corridors end at {limits.CORRIDOR_LAT_MAX:g} degrees of latitude"
+            self.problem(field, reason)
+            return None
         if half_width is None:
             return None
         return Corridor(line=_values(_short_way(np.array(line))), half_width_m=half_width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from geofence import limits
 from geofence.errors import GeometryInvalid, Problem
-from geofence.geodesy import area_m2
-from geofence.shapes import Area, Circle, Corridor
+from geofence.geodesy import area_m2, wrapped
+from geofence.shapes import Area, Circle, Corridor, Shape, Zone
+from geofence.tracker import Tracker, TrackingRules
 from geofence.validate import geometry_of, parse_shape, repair
 
 SQUARE = [[2.0, 41.0], [2.1, 41.0], [2.1, 41.1], [2.0, 41.1], [2.0, 41.0]]
@@ -335,6 +337,14 @@ def test_a_line_needs_two_positions_that_differ() -> None:
         )
 
 
+def test_corridors_keep_away_from_the_poles() -> None:
+    line = {"type": "LineString", "coordinates": [[0, 84.9], [0, 85.1]]}
+    assert only(line, half_width_m=5) == (
+        "geometry.coordinates",
+        "corridors end at 85 degrees of latitude",
+    )
+
+
 def test_too_many_vertices_are_refused_before_any_is_read() -> None:
     # Were a position looked at, this would say that it is none.
     for kind, coordinates in (
@@ -446,6 +456,25 @@ def test_what_has_no_sensible_reading_is_not_repaired() -> None:
 def test_circles_and_corridors_pass_through_repair() -> None:
     shape, changes = repair({"type": "Point", "coordinates": [2, 41]}, radius_m=5)
     assert (shape, changes) == (Circle(lon=2.0, lat=41.0, radius_m=5.0), ())
+
+
+@given(st.lists(near, min_size=3, max_size=8), st.floats(-180, 180), st.floats(-44, 48))
+@relaxed
+def test_what_is_accepted_can_be_tracked(
+    ring: list[tuple[float, float]], d_lon: float, d_lat: float
+) -> None:
+    moved = [[wrapped(lon + d_lon), lat + d_lat] for lon, lat in ring]
+    shapes: list[Shape] = []
+    for geometry, lengths in (
+        (polygon([*moved, moved[0]]), {}),
+        ({"type": "LineString", "coordinates": moved}, {"half_width_m": 25.0}),
+        ({"type": "Point", "coordinates": moved[0]}, {"radius_m": 25.0}),
+    ):
+        with contextlib.suppress(GeometryInvalid):
+            shapes.append(parse_shape(geometry, **lengths))
+    tracker = Tracker(TrackingRules())
+    tracker.put_zones([Zone(id=str(i), shape=shape) for i, shape in enumerate(shapes)], 0)
+    assert len(tracker.zone_ids) == len(shapes) >= 1
 
 
 @pytest.mark.real_data
