@@ -171,16 +171,17 @@ class Database:
 
 
 def _run(connection: Connection, job: _Job) -> None:
-    """Run one call; raise only what ends the transaction for all."""
+    """Run one call in a savepoint; raise only what ends the transaction for all."""
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            job.result = job.call(connection)
-    except IntegrityError as error:
+        job.result = job.call(connection)
+    except Exception as error:
+        if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError):
+            raise  # a full or failing disk: SQLite may have rolled all of it back already
+        savepoint.rollback()
         job.error = error
-    except DatabaseError:
-        raise  # a full or failing disk: SQLite may have rolled all of it back
-    except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
-        job.error = error
+    else:
+        savepoint.commit()
 
 
 _WRITER_PRAGMAS = (

@@ -24,6 +24,7 @@ Key = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER numbers itsel
 
 WAITING = text("state IN ('queued', 'retry')")
 INTERRUPTED = text("state IN ('sending', 'in_doubt')")
+UNREPORTED = text("reported IS FALSE")
 
 # name -> value: `applied_through` (log position), secrets by `secret.<name>`.
 meta = Table(
@@ -141,8 +142,8 @@ notifications = Table(
     Index(
         "notifications_unreported",
         "id",
-        sqlite_where=text("reported = 0"),
-        postgresql_where=text("NOT reported"),
+        sqlite_where=UNREPORTED,
+        postgresql_where=UNREPORTED,
     ),
 )
 

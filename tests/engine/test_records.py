@@ -66,6 +66,7 @@ outcomes = st.builds(
     Outcome,
     notification=words,
     decision=words,
+    visitor=words,
     device=words,
     state=words,
     reason=words,

@@ -11,6 +11,7 @@ down_revision = None
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 WAITING = sa.text("state IN ('queued', 'retry')")
 INTERRUPTED = sa.text("state IN ('sending', 'in_doubt')")
+UNREPORTED = sa.text("reported IS FALSE")
 
 
 def upgrade() -> None:
@@ -157,8 +158,8 @@ def _notifications() -> None:
         "notifications_unreported",
         "notifications",
         ["id"],
-        sqlite_where=sa.text("reported = 0"),
-        postgresql_where=sa.text("NOT reported"),
+        sqlite_where=UNREPORTED,
+        postgresql_where=UNREPORTED,
     )
     op.create_index(
         "notifications_waiting",

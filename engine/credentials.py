@@ -1,0 +1,117 @@
+"""Credentials in the database: API keys and refresh tokens by their hash, and signing secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Row as SqlRow
+
+from engine import tables
+from engine.clock import Clock
+from engine.database import Database, insert_new, upsert
+
+_keys = tables.api_keys
+_tokens = tables.refresh_tokens
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key as it is kept: `sha256` in hex, never the key. Times in ms since 1970 UTC."""
+
+    id: str
+    name: str
+    role: str
+    scopes: tuple[str, ...]
+    sha256: str
+    created_ms: int
+    expires_ms: int | None = None
+    revoked_ms: int | None = None
+
+
+class RefreshRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A refresh token as it is kept. `used_ms` is set once another has taken its place."""
+
+    sha256: str
+    device: str
+    visitor: str
+    expires_ms: int
+    used_ms: int | None = None
+
+
+class Credentials:
+    """What keeps credentials. Every method may raise StoreRefused or Overloaded."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def keys(self) -> list[KeyRow]:
+        """All keys, oldest first, revoked ones too."""
+        query = select(_keys).order_by(_keys.c.created_ms, _keys.c.id)
+        return await self._database.read(lambda of: [_key(row) for row in of.execute(query)])
+
+    async def put_key(self, row: KeyRow) -> None:
+        """Add a key or replace the one with its id."""
+        values = {**msgspec.structs.asdict(row), "scopes": " ".join(row.scopes)}
+        await self._database.write(lambda to: _put_key(to, values))
+
+    async def refresh(self, sha256: str) -> RefreshRow | None:
+        """The refresh token with that hash."""
+        query = select(_tokens).where(_tokens.c.sha256 == sha256)
+
+        def first(of: Connection) -> RefreshRow | None:
+            row = of.execute(query).first()
+            return None if row is None else RefreshRow(**row._mapping)
+
+        return await self._database.read(first)
+
+    async def put_refresh(self, row: RefreshRow, *, replaces: str | None = None) -> bool:
+        """Keep a token; `replaces` is marked used in the same transaction.
+
+        False, and nothing kept, where `replaces` is absent or had been used already. The device's
+        tokens whose time is over are dropped with it.
+        """
+        now_ms = self._clock.now_ms()
+        return await self._database.write(lambda to: _put_refresh(to, row, replaces, now_ms))
+
+    async def drop_refresh(self, device: str) -> None:
+        """End every refresh token of a device."""
+        statement = delete(_tokens).where(_tokens.c.device == device)
+        await self._database.write(lambda to: to.execute(statement).rowcount)
+
+    async def secret(self, name: str, fresh: str) -> str:
+        """The secret kept under `name`; `fresh` is kept where there was none."""
+        return await self._database.write(lambda to: _secret(to, f"secret.{name}", fresh))
+
+
+def _key(row: SqlRow[Any]) -> KeyRow:
+    values = dict(row._mapping)
+    return KeyRow(**{**values, "scopes": tuple(values["scopes"].split())})
+
+
+def _put_key(to: Connection, values: dict[str, Any]) -> None:
+    to.execute(upsert(to, _keys), [values])
+
+
+_USE = (
+    update(_tokens)
+    .where(_tokens.c.sha256 == bindparam("which"), _tokens.c.used_ms.is_(None))
+    .values(used_ms=bindparam("now_ms"))
+)
+
+
+def _put_refresh(to: Connection, row: RefreshRow, replaces: str | None, now_ms: int) -> bool:
+    if replaces is not None:
+        if to.execute(_USE, {"which": replaces, "now_ms": now_ms}).rowcount != 1:
+            return False
+        over = (_tokens.c.device == row.device) & (_tokens.c.expires_ms <= now_ms)
+        to.execute(delete(_tokens).where(over))
+    to.execute(_tokens.insert(), [msgspec.structs.asdict(row)])
+    return True
+
+
+def _secret(to: Connection, name: str, fresh: str) -> str:
+    to.execute(insert_new(to, tables.meta, "name"), [{"name": name, "value": fresh}])
+    query = select(tables.meta.c.value).where(tables.meta.c.name == name)
+    return str(to.execute(query).scalar_one())
