@@ -1,0 +1,284 @@
+"""State is a function of the log: whatever the batches, and through every kind of entry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from api import demo
+from engine import records as entries_
+from engine.catalogue import CatalogueBook
+from engine.pipeline import Pipeline
+from engine.records import Change, Consent, Device, Entry, Record, rebatch
+from engine.walkers import Walkers
+from geofence.columns import Pings
+from geofence.errors import GeofenceError
+from rules.facts import Level
+from tests.engine.worlds import (
+    START_MS,
+    campaign,
+    catalogue,
+    change,
+    decisions_of,
+    known,
+    pings,
+    records,
+    run,
+    square,
+    tick,
+)
+
+
+@cache
+def evening() -> tuple[Record, ...]:
+    """Two virtual minutes of Annecy with 150 visitors, as a log."""
+    import numpy as np
+
+    begins_ms = demo.start_ms()
+    walkers = Walkers(demo.ways(), count=150, seed=11, start_ms=begins_ms)
+    out: list[Entry] = [
+        entries_.Tick(now_ms=begins_ms),
+        catalogue(
+            *(
+                Change(kind=d.kind, id=d.id, version=1, body=d.body)
+                for d in demo.content()
+                if d.body is not None
+            )
+        ),
+    ]
+    for person in walkers.people:
+        out += [
+            Device(
+                device=person.device,
+                visitor=person.visitor,
+                platform=person.platform,
+                languages=(person.language,),
+                push_token=person.device,
+            ),
+            Consent(visitor=person.visitor, purposes=person.consents, at_ms=begins_ms),
+        ]
+    names = tuple(person.visitor for person in walkers.people)
+    for second in range(1, 121):
+        now_ms = begins_ms + second * 1000
+        fixes = walkers.step(now_ms)
+        rows = Pings(
+            fixes.walker,
+            fixes.fix_ms,
+            fixes.lon,
+            fixes.lat,
+            fixes.accuracy_m.astype(np.float32),
+            fixes.speed_mps.astype(np.float32),
+            np.zeros(len(fixes.walker), np.uint8),
+        )
+        out += [entries_.PingRows.of(names, rows), entries_.Tick(now_ms=now_ms)]
+    return tuple(records(out))
+
+
+@pytest.mark.parametrize("size", [1, 64, 10_000])
+def test_the_same_log_in_any_batches_gives_the_same_decisions(size: int) -> None:
+    log = list(evening())
+    expected = decisions_of(log)
+    assert Counter(d.verdict for d in expected)["send"] > 30
+    assert decisions_of(rebatch(log, size)) == expected
+
+
+def test_an_enter_pushes_once() -> None:
+    world = [
+        tick(0),
+        catalogue(
+            change("zone", "lake", square("lake")),
+            change("campaign", "hi", campaign("hi", {"type": "enter", "zones": ["lake"]})),
+        ),
+        *known("anna"),
+        pings(("anna", 1, 5.99, 45.005)),
+        pings(("anna", 10, 6.005, 45.005), ("anna", 20, 6.006, 45.005)),
+        *(tick(s) for s in range(1, 10)),
+    ]
+    assert run(world) == [("hi", "anna", "send", "sent")]
+
+
+def test_a_dwell_pushes_without_a_further_ping() -> None:
+    world = [
+        tick(0),
+        catalogue(
+            change("zone", "lake", square("lake")),
+            change(
+                "campaign",
+                "stay",
+                campaign("stay", {"type": "dwell", "zones": ["lake"], "after_s": 60}),
+            ),
+        ),
+        *known("anna"),
+        pings(("anna", 1, 6.005, 45.005)),
+        *(tick(s) for s in range(1, 70)),
+    ]
+    assert run(world) == [("stay", "anna", "send", "sent")]
+
+
+def test_near_a_place_pushes_inside_the_circle_only() -> None:
+    place = {"id": "castle", "name": {"en": "Castle"}, "lon": 6.0, "lat": 45.0}
+    near = {"type": "near", "places": ["castle"], "within_m": 200}
+    world = [
+        tick(0),
+        catalogue(
+            change("place", "castle", place), change("campaign", "near", campaign("near", near))
+        ),
+        *known("anna"),
+        *known("bert"),
+        pings(("anna", 1, 6.001, 45.0), ("bert", 1, 6.01, 45.0)),
+        *(tick(s) for s in range(1, 8)),
+    ]
+    assert run(world) == [("near", "anna", "send", "sent")]
+
+
+def test_a_crowded_zone_holds_a_promotion_back() -> None:
+    world = [
+        tick(0),
+        catalogue(
+            change("zone", "lake", square("lake", capacity=100)),
+            change("campaign", "hi", campaign("hi", {"type": "enter", "zones": ["lake"]})),
+        ),
+        *known("anna"),
+        entries_.Counter(zone="lake", persons=90, at_ms=START_MS),
+        tick(1),
+        pings(("anna", 2, 6.005, 45.005)),
+        *(tick(s) for s in range(2, 8)),
+    ]
+    assert run(world) == [("hi", "anna", "suppressed", "crowded")]
+
+
+def test_consent_withdrawn_ends_pushes_and_presence() -> None:
+    pipeline = Pipeline()
+    world = [
+        tick(0),
+        catalogue(
+            change("zone", "lake", square("lake")),
+            change(
+                "campaign",
+                "stay",
+                campaign("stay", {"type": "dwell", "zones": ["lake"], "after_s": 60}),
+            ),
+        ),
+        *known("anna"),
+        pings(("anna", 1, 6.005, 45.005)),
+        Consent(visitor="anna", purposes={"location": False}, at_ms=START_MS + 5_000),
+        *(tick(s) for s in range(5, 90)),
+    ]
+    assert run(world, pipeline) == []
+    assert pipeline.tracker.occupancy()[pipeline.tracker.zone_slot("lake")] == 0
+
+
+def test_an_erased_visitor_is_gone_and_a_new_one_of_that_name_starts_afresh() -> None:
+    pipeline = Pipeline()
+    world = [
+        tick(0),
+        catalogue(change("zone", "lake", square("lake"))),
+        *known("anna"),
+        pings(("anna", 1, 6.005, 45.005)),
+        entries_.Erasure(visitor="anna"),
+        tick(2),
+    ]
+    run(world, pipeline)
+    assert pipeline.visitors.find("anna") is None
+    assert pipeline.tracker.occupancy().sum() == 0
+    assert pipeline.visitors.slot("anna") == 1
+
+
+def test_a_failed_delivery_gives_back_what_the_caps_had_reserved() -> None:
+    pipeline = Pipeline()
+    again = {"quiet_hours": None, "per_visitor": {"count": 1, "period_s": 86_400}}
+    world = [
+        tick(0),
+        catalogue(
+            change("zone", "lake", square("lake")),
+            change(
+                "campaign",
+                "hi",
+                campaign("hi", {"type": "enter", "zones": ["lake"]}, restraint=again),
+            ),
+        ),
+        *known("anna"),
+        pings(("anna", 1, 6.005, 45.005)),
+        *(tick(s) for s in range(1, 6)),
+    ]
+    log = records(world)
+    sent = [r.decision() for record in log for r in pipeline.apply(record).rulings]
+    assert [d.verdict for d in sent] == ["send"]
+    outcome = entries_.Outcome(
+        notification="n",
+        decision=sent[0].id,
+        visitor="anna",
+        device="anna-phone",
+        state="dead",
+        reason="internal",
+        at_ms=START_MS,
+        releases=True,
+    )
+    more: list[Entry] = [
+        entries_.Outcomes(outcomes=(outcome,)),
+        pings(("anna", 100, 5.995, 45.005)),
+        pings(("anna", 200, 6.005, 45.005)),
+        *(tick(s) for s in range(200, 206)),
+    ]
+    position = log[-1].end
+    verdicts = []
+    for entry in more:
+        record = Record(position=position, received_ms=START_MS, entry=entry)
+        position = record.end
+        verdicts += [r.decision().verdict for r in pipeline.apply(record).rulings]
+    assert verdicts == ["send"]
+
+
+def test_a_retired_device_is_known_no_more() -> None:
+    pipeline = Pipeline()
+    outcome = entries_.Outcome(
+        notification="n",
+        decision="d",
+        visitor="anna",
+        device="anna-phone",
+        state="retired",
+        reason="UNREGISTERED",
+        at_ms=START_MS,
+    )
+    run([*known("anna"), entries_.Outcomes(outcomes=(outcome,))], pipeline)
+    assert pipeline.visitors.device("anna-phone") is None
+
+
+def test_a_refused_change_changes_nothing() -> None:
+    pipeline = Pipeline()
+    good = records([tick(0), catalogue(change("zone", "lake", square("lake")))])
+    for record in good:
+        pipeline.apply(record)
+    bow_tie = square("tie")
+    bow_tie["geometry"]["coordinates"] = [
+        [(6.0, 45.0), (6.01, 45.01), (6.01, 45.0), (6.0, 45.01), (6.0, 45.0)]
+    ]
+    bad = catalogue(change("zone", "sea", square("sea")), change("zone", "tie", bow_tie))
+    with pytest.raises(GeofenceError):
+        pipeline.apply(Record(position=good[-1].end, received_ms=0, entry=bad))
+    assert set(pipeline.catalogue.all("zone")) == {"lake"}
+    assert pipeline.tracker.zone_ids == ["lake"]
+    assert pipeline.end == good[-1].end
+
+
+def test_an_override_sets_the_level_until_it_expires() -> None:
+    pipeline = Pipeline()
+    world = [
+        tick(0),
+        catalogue(change("zone", "lake", square("lake", capacity=10))),
+        entries_.Override(zone="lake", level="full", until_ms=START_MS + 10_000, author="test"),
+        tick(1),
+    ]
+    run(world, pipeline)
+    slot = pipeline.tracker.zone_slot("lake")
+    assert pipeline.facts.level(slot) == Level.FULL
+
+
+def test_versions_of_deleted_records_are_remembered() -> None:
+    book = CatalogueBook()
+    book.put(change("zone", "lake", square("lake"), version=3), object())
+    book.put(change("zone", "lake", None, version=4), None)
+    assert book.version("zone", "lake") == 4
+    assert book.find("zone", "lake") is None
