@@ -66,13 +66,13 @@ def area_m2(shape: Shape) -> float:
 
 
 def ring_area_m2(ring: Ring) -> float:
-    """Area inside a closed ring whose edges are straight in lon/lat.
+    """Area inside a ring whose edges are straight in lon/lat; an open one is taken as closed.
 
     The integral of Q(lat) dlon along the ring, Q being the area from the equator to a latitude
     over one radian of longitude (Snyder, Map Projections, 1987, eq. 3-12), by Gauss-Legendre on
     each edge. Rings that run along a pole or past 180 degrees need no special case.
     """
-    points = np.radians(np.asarray(ring, np.float64))
+    points = np.radians(np.asarray((*ring, ring[0]), np.float64))
     d_lon = np.diff(points[:, 0])
     lat = points[:-1, 1, None] + np.diff(points[:, 1])[:, None] * ((_GAUSS_X + 1) / 2)
     # Taken from the first vertex on, which changes nothing in a closed ring but keeps the digits.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from geofence import limits
+from geofence import geodesy, limits
 from geofence.cells import CIRCLE, CORRIDOR, POLYGON, Outline
 from geofence.columns import F64
 from geofence.errors import ZoneInvalid
@@ -42,7 +42,7 @@ def figure_of(zone: Zone) -> Figure:
     if isinstance(shape, Area):
         rings = [ring for part in shape.parts for ring in part]
         edges = _edges(zone.id, [_vertices(zone.id, ring, 3) for ring in rings], closed=True)
-        return _flat(zone.id, POLYGON, edges, 0.0, math.sqrt(_area_m2(edges) / math.pi))
+        return _flat(zone.id, POLYGON, edges, 0.0, geodesy.radius_m(shape))
     width = shape.half_width_m
     if not 0 < width <= limits.HALF_WIDTH_M_MAX:
         raise ZoneInvalid(zone.id, "half_width_m", f"must be in (0, {limits.HALF_WIDTH_M_MAX:g}]")
@@ -79,18 +79,6 @@ def _edges(zone: str, lines: list[F64], *, closed: bool) -> F64:
         if len(edges) < 3:
             raise ZoneInvalid(zone, "coordinates", "an area needs three different points")
     return np.ascontiguousarray(edges)
-
-
-def _area_m2(edges: F64) -> float:
-    """Return the area in the local plane of the middle latitude; holes count negative.
-
-    Rings of any winding: outer rings and holes wind opposite ways by RFC 7946; where they do not,
-    only the default exit margin is off.
-    """
-    east, north = metres_per_degree(float(edges[:, 1].min() + edges[:, 1].max()) / 2)
-    x0, y0 = edges[0, 0], edges[0, 1]
-    cross = (edges[:, 0] - x0) * (edges[:, 3] - y0) - (edges[:, 2] - x0) * (edges[:, 1] - y0)
-    return abs(float(cross.sum())) / 2 * east * north
 
 
 def _flat(zone: str, kind: int, edges: F64, width_m: float, radius_m: float) -> Figure:

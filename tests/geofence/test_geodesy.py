@@ -29,6 +29,7 @@ from geofence.geodesy import (
     ring_area_m2,
     wrapped,
 )
+from geofence.outlines import figure_of
 from geofence.shapes import Area, Circle, Corridor, Ring, Zone
 
 ERRORS = Path(__file__).parents[2] / "docs" / "reference" / "geometry-errors.md"
@@ -101,12 +102,22 @@ def test_rings_along_the_poles_and_over_the_antimeridian_have_their_share_of_the
     assert ring_area_m2(ring) == pytest.approx(EARTH_M2 * share, rel=1e-12)
 
 
-def test_holes_are_taken_off_and_parts_are_added() -> None:
+def test_holes_are_taken_off_and_parts_are_added_whichever_way_they_wind() -> None:
     outer = ((0.0, 0.0), (0.1, 0.0), (0.1, 0.1), (0.0, 0.1), (0.0, 0.0))
     hole = tuple((x / 2 + 0.01, y / 2 + 0.01) for x, y in outer)
     aside = tuple((x + 1, y) for x, y in outer)
     expected = 2 * ring_area_m2(outer) - ring_area_m2(hole)
-    assert area_m2(Area(parts=((outer, hole), (aside,)))) == pytest.approx(expected, rel=1e-9)
+    for inner in (hole, hole[::-1]):
+        area = Area(parts=((outer, inner), (aside[::-1],)))
+        assert area_m2(area) == pytest.approx(expected, rel=1e-9)
+        tracked = figure_of(Zone(id="a", shape=area))
+        assert tracked.radius_m == pytest.approx(math.sqrt(expected / math.pi), rel=1e-9)
+
+
+@given(stars())
+@relaxed
+def test_an_open_ring_has_the_area_of_the_closed_one(ring: Ring) -> None:
+    assert ring_area_m2(ring[:-1]) == pytest.approx(ring_area_m2(ring), rel=1e-12)
 
 
 @given(circles)
