@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 import { de } from "../src/i18n/de.ts";
 import { en } from "../src/i18n/en.ts";
@@ -51,4 +52,15 @@ test("waiting grows, spreads and is bounded", () => {
     assert.ok(backoff_ms(attempt, 0) <= backoff_ms(attempt + 1, 0));
     assert.ok(backoff_ms(attempt, 0.999) <= LONGEST_MS);
   }
+});
+
+test("every reason that the engine can give has words", () => {
+  const source = readFileSync("../rules/decisions.py", "utf8");
+  const reasons = [...source.matchAll(/^ {4}[A-Z_]+ = "(\w+)"/gm)].map(([, name]) => name);
+  assert.ok(reasons.includes("quiet_hours"));
+  const worded = Object.keys(en.reasons);
+  assert.deepEqual(
+    reasons.filter((name) => name !== "sent" && !worded.includes(name ?? "")),
+    [],
+  );
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { MultiPolygon, Polygon } from "geojson";
 import { decodeMessage, decodePositions } from "../src/live/contract.ts";
+import { makeStamps, paintDots, parseColour } from "../src/live/map/dots.ts";
 import { mercatorX, mercatorY, pointInside } from "../src/live/map/geometry.ts";
 import { Motion } from "../src/live/map/motion.ts";
 
@@ -104,4 +105,51 @@ test("a message of an unknown type is left aside", () => {
   assert.equal(decodeMessage('{"type":"from-a-newer-server"}'), null);
   assert.equal(decodeMessage("[]"), null);
   assert.equal(decodeMessage('{"type":"push"}')?.type, "push");
+});
+
+/** Centre of what is painted, weighed by opacity. */
+function inkCentre(pixels: Uint32Array, width: number): [x: number, y: number] {
+  let [x, y, sum] = [0, 0, 0];
+  for (const [i, value] of pixels.entries()) {
+    const alpha = value >>> 24;
+    x += alpha * ((i % width) + 0.5);
+    y += alpha * (Math.floor(i / width) + 0.5);
+    sum += alpha;
+  }
+  return [x / sum, y / sum];
+}
+
+test("a dot is painted where its visitor is, to a quarter of a pixel", () => {
+  const stamps = makeStamps(2, 0.5, [10, 20, 30], [255, 255, 255]);
+  const view = { x: 20, y: 16, scale: 100 };
+  for (const [dx, dy] of [
+    [0, 0],
+    [0.031, 0.002],
+    [-0.0549, 0.0427],
+  ] as const) {
+    const pixels = new Uint32Array(40 * 32).fill(7);
+    paintDots(pixels, 40, 32, new Float32Array([dx, dy]), view, stamps);
+    const [x, y] = inkCentre(pixels, 40);
+    assert.ok(Math.abs(x - (20 + 100 * dx)) < 0.26, `x ${x}`);
+    assert.ok(Math.abs(y - (16 + 100 * dy)) < 0.26, `y ${y}`);
+  }
+});
+
+test("dots off the picture or without a position leave no ink", () => {
+  const pixels = new Uint32Array(20 * 20);
+  const points = new Float32Array([Number.NaN, Number.NaN, 9, 0, 0, -9, Number.NaN, 0]);
+  const stamps = makeStamps(2, 0, [1, 2, 3], [0, 0, 0]);
+  paintDots(pixels, 20, 20, points, { x: 10, y: 10, scale: 10 }, stamps);
+  assert.ok(pixels.every((value) => value === 0));
+});
+
+test("a dot's halo never covers the core of another", () => {
+  const stamps = makeStamps(2, 1.5, [0, 0, 0], [255, 255, 255]);
+  const alone = new Uint32Array(40 * 40);
+  paintDots(alone, 40, 40, new Float32Array([0, 0]), { x: 20, y: 20, scale: 1 }, stamps);
+  const both = new Uint32Array(40 * 40);
+  paintDots(both, 40, 40, new Float32Array([0, 0, 3, 0]), { x: 20, y: 20, scale: 1 }, stamps);
+  const core = 20 * 40 + 20;
+  assert.equal(both[core], alone[core]);
+  assert.deepEqual(parseColour("#102030"), [16, 32, 48]);
 });

@@ -1,14 +1,19 @@
 /** Numbers, times and names as the interface language writes them. */
 import { computed } from "@preact/signals";
-import { language } from "./index.ts";
+import { type Language, language } from "./index.ts";
 
-const whole = computed(() => new Intl.NumberFormat(language.value, { maximumFractionDigits: 0 }));
-const tenths = computed(() => new Intl.NumberFormat(language.value, { maximumFractionDigits: 1 }));
+/** How each language writes numbers and dates; English as the destination's continent does. */
+const LOCALES: Readonly<Record<Language, string>> = { fr: "fr", en: "en-GB", de: "de" };
+const locale = computed(() => LOCALES[language.value]);
+
+const whole = computed(() => new Intl.NumberFormat(locale.value, { maximumFractionDigits: 0 }));
+const tenths = computed(() => new Intl.NumberFormat(locale.value, { maximumFractionDigits: 1 }));
 const percent = computed(
-  () => new Intl.NumberFormat(language.value, { style: "percent", maximumFractionDigits: 0 }),
+  () => new Intl.NumberFormat(locale.value, { style: "percent", maximumFractionDigits: 0 }),
 );
 const compact = computed(
   () =>
+    // Not the locale: British English writes a million "m", which reads as metres or minutes.
     new Intl.NumberFormat(language.value, {
       notation: "compact",
       maximumFractionDigits: 1,
@@ -36,7 +41,7 @@ export function splitDuration(us: number): readonly [string, string] {
 const clocks = new Map<string, Intl.DateTimeFormat>();
 
 function clock(zone: string, style: "time" | "seconds" | "day"): Intl.DateTimeFormat {
-  const key = `${language.value} ${zone} ${style}`;
+  const key = `${locale.value} ${zone} ${style}`;
   let format = clocks.get(key);
   if (!format) {
     const options: Intl.DateTimeFormatOptions =
@@ -44,7 +49,7 @@ function clock(zone: string, style: "time" | "seconds" | "day"): Intl.DateTimeFo
         ? { weekday: "short", day: "numeric", month: "short" }
         : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     if (style === "seconds") options.second = "2-digit";
-    format = new Intl.DateTimeFormat(language.value, { ...options, timeZone: zone });
+    format = new Intl.DateTimeFormat(locale.value, { ...options, timeZone: zone });
     clocks.set(key, format);
   }
   return format;
@@ -58,7 +63,7 @@ export const formatDay = (ms: number, zone: string): string => clock(zone, "day"
 /** The name of a language, in the interface's language ("German", "allemand", "Deutsch"). */
 export function languageName(tag: string): string {
   try {
-    return new Intl.DisplayNames(language.value, { type: "language" }).of(tag) ?? tag;
+    return new Intl.DisplayNames(locale.value, { type: "language" }).of(tag) ?? tag;
   } catch {
     return tag; // not a language tag: show it as it is
   }

@@ -14,27 +14,53 @@ function useSecondsUntil(at_ms: number | null): number {
   return at_ms === null ? 0 : Math.max(0, Math.ceil((at_ms - performance.now()) / 1_000));
 }
 
-/** Says that the line is cut, when the next attempt comes, and lets the reader not wait for it. */
-export function Banner() {
-  const { link: text, load } = messages.value;
+/** When the next attempt comes, in words. Not for screen readers: counting aloud drowns the rest. */
+function Countdown() {
+  const text = messages.value.link;
   const state = link.value;
-  const seconds = useSecondsUntil(state.state === "waiting" ? state.retryAt_ms : null);
-  const never = phase.value === "failed";
-  if (state.state === "live" || (state.state === "connecting" && !never)) return null;
+  const seconds = useSecondsUntil(state.state === "lost" ? state.retryAt_ms : null);
+  return (
+    <span class="countdown tabular" aria-hidden="true">
+      {seconds > 0 ? text.retryIn(seconds) : text.retrying}
+    </span>
+  );
+}
+
+function RetryButton() {
+  return (
+    <button type="button" class="button small" onClick={() => void start()}>
+      {messages.value.link.retryNow}
+    </button>
+  );
+}
+
+/** In place of the map when there never was anything to show. */
+export function Unreachable() {
+  const { load } = messages.value;
+  return (
+    <div class="veil" role="status">
+      <Icon name="plug" />
+      <strong>{load.failed}</strong>
+      <span>{load.failedHint}</span>
+      <Countdown />
+      <RetryButton />
+    </div>
+  );
+}
+
+/** Over the map when the line is cut: what is shown is the past, and the next attempt is known. */
+export function Banner() {
+  const text = messages.value.link;
+  if (link.value.state !== "lost" || phase.value === "failed") return null;
   return (
     <div class="banner" role="status">
       <Icon name="plug" />
       <div class="banner-words">
-        <strong>{never ? load.failed : text.lost}</strong>
-        <span>{never ? load.failedHint : text.stale}</span>
-        {/* Counting aloud would drown everything else. */}
-        <span class="tabular" aria-hidden="true">
-          {seconds > 0 ? text.retryIn(seconds) : text.retrying}
-        </span>
+        <strong>{text.lost}</strong>
+        <span class="banner-hint">{text.stale}</span>
+        <Countdown />
       </div>
-      <button type="button" class="button small" onClick={() => void start()}>
-        {text.retryNow}
-      </button>
+      <RetryButton />
     </div>
   );
 }

@@ -48,7 +48,7 @@ function Clock() {
 function LinkPill() {
   const text = messages.value.link;
   const { state } = link.value;
-  const failed = phase.value === "failed" || state === "waiting";
+  const failed = phase.value === "failed" || state === "lost";
   const words = failed ? text.lost : state === "live" ? text.live : text.connecting;
   return (
     <span class="link-pill" data-state={failed ? "lost" : state} title={words}>

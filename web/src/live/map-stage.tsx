@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { language, messages } from "../i18n/index.ts";
 import { dark, narrow, reducedMotion } from "../ui/environment.ts";
 import { Icon } from "../ui/icon.tsx";
-import { Banner } from "./banner.tsx";
+import { Banner, Unreachable } from "./banner.tsx";
 import { Bubbles } from "./bubbles.tsx";
 import { Legend } from "./legend.tsx";
 import type { LiveMap } from "./map/view.ts";
@@ -83,7 +83,8 @@ function Veil({ state }: { state: MapState }) {
       </div>
     );
   }
-  if (state === "ready" || phase.value === "failed") return null;
+  if (phase.value === "failed") return <Unreachable />;
+  if (state === "ready") return null;
   return (
     <div class="veil">
       <span class="pulse" aria-hidden="true" />
@@ -162,8 +163,8 @@ export function MapStage() {
         </div>
       )}
       <Veil state={state.value} />
-      <Controls map={live.value} />
-      <Legend />
+      {current && <Controls map={live.value} />}
+      {current && <Legend />}
       <Banner />
     </section>
   );

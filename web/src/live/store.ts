@@ -11,8 +11,8 @@ import {
 } from "./contract.ts";
 import { addHeld, addPushes, type Entry, heldSince } from "./feed.ts";
 
-/** Samples of the small curves: a minute at two frames a second. */
-export const HISTORY_MAX = 120;
+/** Samples of the small curves: about half a minute. */
+export const HISTORY_MAX = 60;
 /** Messages are gathered this long before the list moves, so that it moves calmly. */
 const FLUSH_MS = 450;
 /** Messages that may wait while the list is paused: what would fit once it goes on. */
@@ -22,7 +22,8 @@ export type Phase = "loading" | "ready" | "unauthorised" | "failed";
 export type Link =
   | { readonly state: "connecting" }
   | { readonly state: "live" }
-  | { readonly state: "waiting"; readonly retryAt_ms: number };
+  /** Cut. retryAt_ms: when the next attempt comes; null while one is under way. */
+  | { readonly state: "lost"; readonly retryAt_ms: number | null };
 
 /** Virtual time as last told, and when it was told (performance.now, ms). */
 export interface Clock {

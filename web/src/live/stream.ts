@@ -15,6 +15,7 @@ const SILENCE_MS = 10_000;
 
 const at = (path: string) => new URL(path, document.baseURI);
 
+let sceneText = "";
 let socket: WebSocket | null = null;
 let attempt = 0;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -29,7 +30,7 @@ function retryLater(): void {
   clearTimeout(retryTimer);
   clearTimeout(silenceTimer);
   const delay_ms = backoff_ms(attempt++, Math.random());
-  link.value = { state: "waiting", retryAt_ms: performance.now() + delay_ms };
+  link.value = { state: "lost", retryAt_ms: performance.now() + delay_ms };
   retryTimer = setTimeout(start, delay_ms);
 }
 
@@ -48,7 +49,10 @@ async function loadScene(): Promise<boolean> {
       return false;
     }
     if (!answer.ok) throw new Error(`scene: ${answer.status}`);
-    scene.value = (await answer.json()) as Scene;
+    const text = await answer.text();
+    // The same scene keeps its map: rebuilding it at each reconnection would make the page blink.
+    if (text !== sceneText) scene.value = JSON.parse(text) as Scene;
+    sceneText = text;
     phase.value = "ready";
     return true;
   } catch {
@@ -87,15 +91,14 @@ export async function start(): Promise<void> {
   const previous = socket;
   socket = null;
   previous?.close();
-  link.value = { state: "connecting" };
+  link.value = attempt === 0 ? { state: "connecting" } : { state: "lost", retryAt_ms: null };
   if (await loadScene()) openSocket();
 }
 
 /** Coming back to the tab or to the network is the moment to try, not fifteen seconds later. */
 export function watchReturn(): void {
   const tryNow = () => {
-    if (document.visibilityState === "visible" && link.value.state === "waiting") {
-      attempt = 0;
+    if (document.visibilityState === "visible" && link.value.state === "lost") {
       void start();
     }
   };

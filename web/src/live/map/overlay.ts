@@ -3,6 +3,7 @@
  * places. One 2D canvas that follows the map, so that the map itself is drawn only when it moves.
  */
 import type { Map as MapLibreMap } from "maplibre-gl";
+import { makeStamps, paintDots, parseColour, type Stamps, type View } from "./dots.ts";
 import { mercatorX, mercatorY } from "./geometry.ts";
 import { Motion } from "./motion.ts";
 import type { Palette } from "./style.ts";
@@ -13,6 +14,8 @@ const RINGS_MAX = 40;
 /** Thirty pictures a second look continuous for people on foot and leave the processor alone. */
 const PICTURE_MS = 1_000 / 31;
 const TILE_PX = 512;
+/** Denser screens gain nothing visible from sharper dots. */
+const RATIO_MAX = 2;
 /** Pinned cards keep this distance from the map's edge. */
 const EDGE_PX = 8;
 
@@ -36,8 +39,11 @@ export class Overlay {
   private positions = new Float32Array(0);
   private rings: Ring[] = [];
   private readonly pins = new Set<Pin>();
-  private sprite: HTMLCanvasElement | null = null;
-  private spriteKey = "";
+  private ratio = 1;
+  private picture = new ImageData(1, 1);
+  private pixels = new Uint32Array(1);
+  private stamps: Stamps | null = null;
+  private stampsKey = "";
   private frame = 0;
   private drawn_ms = 0;
 
@@ -47,7 +53,8 @@ export class Overlay {
     private color: Palette,
     private still: boolean,
   ) {
-    const pen = this.canvas.getContext("2d");
+    // Kept in main memory, where the dots are painted.
+    const pen = this.canvas.getContext("2d", { willReadFrequently: true });
     if (!pen) throw new Error("no 2D canvas");
     this.pen = pen;
     this.canvas.className = "overlay-canvas";
@@ -69,7 +76,7 @@ export class Overlay {
   setLook(color: Palette, still: boolean): void {
     this.color = color;
     this.still = still;
-    this.sprite = null;
+    this.stamps = null;
     this.wake();
   }
 
@@ -103,20 +110,23 @@ export class Overlay {
     return [mercatorX(lon) - this.origin[0], mercatorY(lat) - this.origin[1]];
   }
 
-  private view() {
+  private view(): View {
     const { x, y } = this.map.project(this.centre);
     return { x, y, scale: TILE_PX * 2 ** this.map.getZoom() };
   }
 
   private readonly resize = () => {
-    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    const ratio = Math.min(RATIO_MAX, window.devicePixelRatio || 1);
     const { clientWidth, clientHeight } = this.map.getContainer();
-    this.canvas.width = Math.round(clientWidth * ratio);
-    this.canvas.height = Math.round(clientHeight * ratio);
+    this.ratio = ratio;
+    this.canvas.width = Math.max(1, Math.round(clientWidth * ratio));
+    this.canvas.height = Math.max(1, Math.round(clientHeight * ratio));
+    this.picture = new ImageData(this.canvas.width, this.canvas.height);
+    this.pixels = new Uint32Array(this.picture.data.buffer);
     this.canvas.style.width = `${clientWidth}px`;
     this.canvas.style.height = `${clientHeight}px`;
     this.pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.sprite = null;
+    this.stamps = null;
     this.draw();
   };
 
@@ -134,64 +144,43 @@ export class Overlay {
   private readonly draw = () => {
     const now = performance.now();
     this.drawn_ms = now;
-    const { clientWidth: width, clientHeight: height } = this.map.getContainer();
-    this.pen.clearRect(0, 0, width, height);
     const view = this.view();
-    this.drawVisitors(view, width, height, now);
+    this.drawVisitors(view, now);
     this.drawRings(view, now);
     for (const pin of this.pins) this.place(pin, view);
   };
 
-  /** Picture of one visitor, made once a zoom step and colour scheme. */
-  private visitorSprite(): HTMLCanvasElement {
-    const radius = Math.min(4.2, Math.max(1.7, 1.9 + (this.map.getZoom() - 11.5) * 0.42));
-    const ratio = Math.min(2, window.devicePixelRatio || 1);
-    const key = `${radius.toFixed(1)} ${ratio}`;
-    if (this.sprite && this.spriteKey === key) return this.sprite;
-    const size = Math.ceil((radius + 2) * 2 * ratio);
-    const sprite = document.createElement("canvas");
-    sprite.width = size;
-    sprite.height = size;
-    const pen = sprite.getContext("2d");
-    if (!pen) throw new Error("no 2D canvas");
-    pen.translate(size / 2, size / 2);
-    pen.scale(ratio, ratio);
-    pen.beginPath();
-    pen.arc(0, 0, radius, 0, 2 * Math.PI);
-    pen.fillStyle = this.color("map-visitor");
-    pen.globalAlpha = 0.82;
-    pen.fill();
-    pen.lineWidth = 0.8;
-    pen.strokeStyle = this.color("map-visitor-halo");
-    pen.stroke();
-    this.sprite = sprite;
-    this.spriteKey = key;
-    return sprite;
+  /** Pixels of one visitor, made once a zoom step and colour scheme. */
+  private visitorStamps(): Stamps {
+    const radius = Math.min(4.2, Math.max(1.3, 1.5 + (this.map.getZoom() - 11.5) * 0.55));
+    const key = radius.toFixed(1);
+    if (this.stamps && this.stampsKey === key) return this.stamps;
+    // Far out a halo would weigh more than its dot.
+    const halo = Math.min(0.9, (radius - 1) * 0.6);
+    const [fill, edge] = [this.color("map-visitor"), this.color("map-visitor-halo")];
+    this.stamps = makeStamps(
+      radius * this.ratio,
+      halo * this.ratio,
+      parseColour(fill),
+      parseColour(edge),
+    );
+    this.stampsKey = key;
+    return this.stamps;
   }
 
-  private drawVisitors(
-    view: { x: number; y: number; scale: number },
-    width: number,
-    height: number,
-    now: number,
-  ): void {
-    const points = this.positions;
-    this.motion.sample(now, points);
-    const sprite = this.visitorSprite();
-    const ratio = Math.min(2, window.devicePixelRatio || 1);
-    const size = sprite.width / ratio;
-    const half = size / 2;
-    for (let i = 0; i < points.length; i += 2) {
-      const x = view.x + (points[i] as number) * view.scale;
-      const y = view.y + (points[i + 1] as number) * view.scale;
-      // Written so that NaN (no position) fails it too.
-      if (x > -half && x < width + half && y > -half && y < height + half) {
-        this.pen.drawImage(sprite, x - half, y - half, size, size);
-      }
-    }
+  private drawVisitors(view: View, now: number): void {
+    const { width, height } = this.picture;
+    this.motion.sample(now, this.positions);
+    const device = {
+      x: view.x * this.ratio,
+      y: view.y * this.ratio,
+      scale: view.scale * this.ratio,
+    };
+    paintDots(this.pixels, width, height, this.positions, device, this.visitorStamps());
+    this.pen.putImageData(this.picture, 0, 0);
   }
 
-  private drawRings(view: { x: number; y: number; scale: number }, now: number): void {
+  private drawRings(view: View, now: number): void {
     this.rings = this.rings.filter((ring) => now - ring.since_ms < RING_MS);
     const pen = this.pen;
     pen.save();
@@ -219,7 +208,7 @@ export class Overlay {
     pen.restore();
   }
 
-  private place(pin: Pin, view: { x: number; y: number; scale: number }): void {
+  private place(pin: Pin, view: View): void {
     const { clientWidth } = this.map.getContainer();
     const { offsetWidth: width, offsetHeight: height } = pin.element;
     const x = view.x + pin.x * view.scale;

@@ -1,5 +1,5 @@
 /** The map's look: layers over the destination's own GeoJSON, coloured by the design tokens. */
-import type { Feature, FeatureCollection, Geometry } from "geojson";
+import type { Feature, FeatureCollection, Geometry, Point } from "geojson";
 import type {
   ExpressionSpecification,
   FilterSpecification,
@@ -8,19 +8,27 @@ import type {
 } from "maplibre-gl";
 import { inLanguage, LANGUAGES, type Language } from "../../i18n/index.ts";
 import type { Multilingual, Scene } from "../contract.ts";
+import { pointInside } from "./geometry.ts";
 
 /** Colours by name, read from the custom properties of the page. */
 export type Palette = (token: string) => string;
 
 export function readPalette(): Palette {
   const style = getComputedStyle(document.documentElement);
-  return (token) => style.getPropertyValue(`--${token}`).trim();
+  // Asked for at each picture; asking the browser each time would cost more than the drawing.
+  const known = new Map<string, string>();
+  return (token) => {
+    const value = known.get(token) ?? style.getPropertyValue(`--${token}`).trim();
+    known.set(token, value);
+    return value;
+  };
 }
 
 export const HATCH_IMAGE = "hatch";
 export const UNKNOWN_LAYER = "zones-unknown";
 export const ZONES = "zones";
 export const DENSITY = "density";
+const NAMES = "names";
 /** The layer that answers to the pointer. */
 export const ZONE_FILL = "zones-fill";
 
@@ -51,10 +59,21 @@ const grow = (z1: number, v1: number, z2: number, v2: number): ExpressionSpecifi
   v2,
 ];
 
-export const labelIn = (language: Language): ExpressionSpecification => [
-  "get",
-  `label_${language}`,
-];
+const labelIn = (language: Language): ExpressionSpecification => ["get", `label_${language}`];
+
+/** A label's own point: a polygon cut at the borders of tiles would be labelled once in each. */
+function labelPoints<P>(
+  features: readonly Feature<Geometry, P>[],
+  mark: string,
+): Feature<Point, P & { mark: string }>[] {
+  const points: Feature<Point, P & { mark: string }>[] = [];
+  for (const { geometry, properties } of features) {
+    if (geometry.type !== "Polygon" && geometry.type !== "MultiPolygon") continue;
+    const point: Point = { type: "Point", coordinates: pointInside(geometry) };
+    points.push({ type: "Feature", geometry: point, properties: { ...properties, mark } });
+  }
+  return points;
+}
 
 /** Names become flat properties, one a language, because tiles hold no nested values. */
 function withLabels<G extends Geometry, P extends { name?: Multilingual | string | null }>(
@@ -191,6 +210,14 @@ function crowd(color: Palette): LayerSpecification[] {
       paint: { "fill-pattern": HATCH_IMAGE, "fill-opacity": 0.75 },
     },
     {
+      id: "zones-casing",
+      type: "line",
+      source: ZONES,
+      layout: { "line-join": "round" },
+      // Yellow on a light map needs a shadow to have an edge at all.
+      paint: { "line-color": color("ink"), "line-opacity": 0.22, "line-width": 3 },
+    },
+    {
       id: "zones-edge",
       type: "line",
       source: ZONES,
@@ -224,8 +251,8 @@ function names(color: Palette, language: Language): LayerSpecification[] {
     {
       id: "name-water",
       type: "symbol",
-      source: "basemap",
-      filter: both(kind("water"), shape("Polygon")),
+      source: NAMES,
+      filter: ["==", ["get", "mark"], "water"],
       layout: {
         ...text,
         "text-font": REGULAR,
@@ -240,7 +267,12 @@ function names(color: Palette, language: Language): LayerSpecification[] {
       source: "basemap",
       filter: kind("peak"),
       minzoom: 10.5,
-      layout: { ...text, "text-font": REGULAR, "text-size": 11, "text-anchor": "top" },
+      layout: {
+        ...text,
+        "text-field": ["concat", "▲ ", labelIn(language)],
+        "text-font": REGULAR,
+        "text-size": 11,
+      },
       paint: { "text-color": color("map-label"), "text-opacity": 0.85, ...halo },
     },
     {
@@ -281,7 +313,8 @@ function names(color: Palette, language: Language): LayerSpecification[] {
     {
       id: "name-zone",
       type: "symbol",
-      source: ZONES,
+      source: NAMES,
+      filter: ["==", ["get", "mark"], "zone"],
       minzoom: 12.4,
       layout: { ...text, "text-font": STRONG, "text-size": 12 },
       paint: { "text-color": color("ink"), ...halo },
@@ -296,12 +329,19 @@ export function layers(color: Palette, language: Language): LayerSpecification[]
 export function mapStyle(scene: Scene, color: Palette, language: Language): StyleSpecification {
   const fallback = scene.destination.default_language;
   const geojson = (data: FeatureCollection) => ({ type: "geojson" as const, data });
+  const waters = scene.basemap.features.filter(({ properties }) => properties.kind === "water");
+  const names: FeatureCollection<Point, { name?: Multilingual | string | null }> = {
+    type: "FeatureCollection",
+    features: [...labelPoints(waters, "water"), ...labelPoints(scene.zones.features, "zone")],
+  };
   return {
     version: 8,
     sources: {
       basemap: geojson(withLabels(scene.basemap, fallback)),
       places: geojson(withLabels(scene.places, fallback)),
-      [ZONES]: { ...geojson(withLabels(scene.zones, fallback)), promoteId: "id" },
+      [NAMES]: geojson(withLabels(names, fallback)),
+      // Hardly simplified: a circle should look like one from afar too.
+      [ZONES]: { ...geojson(withLabels(scene.zones, fallback)), promoteId: "id", tolerance: 0.1 },
       [DENSITY]: geojson({ type: "FeatureCollection", features: [] }),
     },
     layers: layers(color, language),

@@ -14,7 +14,6 @@ import {
   DENSITY,
   HATCH_IMAGE,
   hatch,
-  labelIn,
   layers,
   mapStyle,
   readPalette,
@@ -49,6 +48,8 @@ export class LiveMap {
   private hovered: string | null = null;
   private picked: string | null = null;
   private ready = false;
+  private cellCount = 0;
+  private toldKey: string | null = null;
 
   constructor(private readonly options: LiveMapOptions) {
     const { scene } = options;
@@ -76,7 +77,7 @@ export class LiveMap {
     this.setLabel(options.label);
     const [lon, lat] = scene.destination.centre;
     this.overlay = new Overlay(this.map, [lon, lat], color, options.reducedMotion);
-    this.map.on("styleimagemissing", this.addHatch);
+    this.map.once("style.load", this.addHatch);
     this.map.on("mousemove", this.hover);
     this.map.on("mouseout", () => this.setHovered(null));
     this.map.on("click", this.click);
@@ -100,7 +101,7 @@ export class LiveMap {
     this.language = language;
     for (const layer of layers(readPalette(), language)) {
       if (layer.type === "symbol") {
-        this.map.setLayoutProperty(layer.id, "text-field", labelIn(language));
+        this.map.setLayoutProperty(layer.id, "text-field", layer.layout?.["text-field"]);
       }
     }
   }
@@ -124,7 +125,9 @@ export class LiveMap {
   }
 
   setDensity(cells: readonly DensityCell[]): void {
-    if (!this.ready) return;
+    // Where visitors are simulated there are no cells: then the map has nothing to redraw.
+    if (!this.ready || (cells.length === 0 && this.cellCount === 0)) return;
+    this.cellCount = cells.length;
     const source = this.map.getSource<GeoJSONSource>(DENSITY);
     void source?.setData({
       type: "FeatureCollection",
@@ -199,16 +202,18 @@ export class LiveMap {
   };
 
   private applyZones(states: readonly ZoneState[], all: boolean): void {
-    let changed = all;
     for (const state of states) {
       const level = this.known.get(state.id)?.level;
       this.known.set(state.id, state);
       if (!this.ready || (level === state.level && !all)) continue;
-      changed = true;
       this.map.setFeatureState({ source: ZONES, id: state.id }, { level: state.level });
     }
-    if (!this.ready || !changed) return;
+    if (!this.ready) return;
     const told = states.filter((state) => state.level !== "unknown").map((state) => state.id);
+    // A filter makes the worker cut its tiles again, so it is set only when the set has changed.
+    const key = told.join("\n");
+    if (key === this.toldKey) return;
+    this.toldKey = key;
     this.map.setFilter(UNKNOWN_LAYER, ["!", ["in", ["get", "id"], ["literal", told]]]);
   }
 

@@ -45,7 +45,7 @@ function TransitionCounts({ now }: { now: Figures | null }) {
   const text = messages.value.figures;
   return (
     <div class="tile transitions" data-wide={true}>
-      <dt>{text.transitions}</dt>
+      <dt class="visually-hidden">{text.transitions}</dt>
       {(["enter", "exit", "dwell", "cross"] as const).map((kind) => (
         <dd key={kind}>
           <b class="tabular">{now ? formatShort(now.transitions[kind]) : DASH}</b>
@@ -119,8 +119,11 @@ export function Strip() {
   const cells: readonly (readonly [label: string, value: ComponentChildren])[] = [
     [text.pushes, now ? formatShort(now.pushes) : DASH],
     [text.held, now ? formatShort(heldTotal(now)) : DASH],
-    [text.visitors, now ? formatShort(now.visitors) : DASH],
-    [text.p99Short, <Duration key="p99" us={now?.match_p99_us} />],
+    [
+      scene.value?.simulated ? messages.value.app.simulated : text.visitors,
+      now ? formatShort(now.visitors) : DASH,
+    ],
+    [text.p99Strip, <Duration key="p99" us={now?.match_p99_us} />],
   ];
   return (
     <dl class="strip" aria-label={text.title}>

@@ -26,7 +26,7 @@ export function HeldBars({ rows }: { rows: number }) {
           {reasons.map(([reason, count]) => (
             <li key={reason ?? ""}>
               <span class="held-name">{reason === null ? text.others : reasonWords(reason)}</span>
-              <span class="held-bar" aria-hidden="true">
+              <span class={reason === null ? "held-bar rest" : "held-bar"} aria-hidden="true">
                 <i style={{ transform: `scaleX(${count / most})` }} />
               </span>
               <span class="held-count tabular">{formatShort(count)}</span>

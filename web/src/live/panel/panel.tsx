@@ -2,7 +2,6 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { messages } from "../../i18n/index.ts";
 import { narrow } from "../../ui/environment.ts";
-import { Icon } from "../../ui/icon.tsx";
 import { focusedPush, shownZone } from "../store.ts";
 import { FeedList, FeedPause } from "./feed-list.tsx";
 import { FigureTiles, Strip } from "./figures.tsx";
@@ -93,29 +92,28 @@ export function Panel() {
     if (push || zone) open.value = false;
   }, [push, zone, open]);
 
-  const label = open.value ? text.feed.collapse : text.feed.expand;
   return (
     <aside class="panel" data-open={open.value}>
       {narrow.value ? (
-        <Strip />
+        <div class="sheet-head" {...drag}>
+          <button
+            type="button"
+            class="grip"
+            aria-expanded={open.value}
+            aria-label={open.value ? text.feed.collapse : text.feed.expand}
+            onClick={() => {
+              open.value = !open.value;
+            }}
+          />
+          <Strip />
+        </div>
       ) : (
         <>
           <FigureTiles />
           <HeldBars rows={5} />
         </>
       )}
-      <div class="panel-head" {...(narrow.value ? drag : {})}>
-        {narrow.value && (
-          <button
-            type="button"
-            class="grip"
-            aria-expanded={open.value}
-            aria-label={label}
-            onClick={() => {
-              open.value = !open.value;
-            }}
-          />
-        )}
+      <div class="panel-head">
         <Tabs
           tabs={tabs}
           current={current}
@@ -124,19 +122,6 @@ export function Panel() {
           }}
         />
         {current === "messages" && <FeedPause />}
-        {narrow.value && (
-          <button
-            type="button"
-            class="icon-button sheet-toggle"
-            tabIndex={-1}
-            aria-hidden="true"
-            onClick={() => {
-              open.value = !open.value;
-            }}
-          >
-            <Icon name="chevron" />
-          </button>
-        )}
       </div>
       <div
         class="panel-body"
