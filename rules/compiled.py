@@ -134,6 +134,23 @@ class Compiled:
         trigger = campaign.trigger
         self.dwell_ms = trigger.after_s * 1000 if isinstance(trigger, data.Dwell) else 0
 
+    def is_of(
+        self,
+        campaign: data.Campaign,
+        version: int,
+        zone_slots: tuple[int, ...],
+        tell_slots: tuple[int, ...],
+        almanac: Almanac,
+    ) -> bool:
+        """Whether it was compiled from just these."""
+        return (
+            self.version == version
+            and self.zone_slots == zone_slots
+            and self.tell_slots == tell_slots
+            and self.almanac is almanac
+            and self.campaign == campaign
+        )
+
     @property
     def has_moments(self) -> bool:
         """Whether a tick can be an occasion for it."""

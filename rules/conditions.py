@@ -25,10 +25,10 @@ TRUTH_NAMES: dict[int, TruthName] = {TRUE: "true", FALSE: "false", UNKNOWN: "unk
 Seen = tuple[str, int, tuple[Any, ...]]  # tag of the leaf, truth, values in SEEN_FIELDS' order
 
 SEEN_FIELDS: dict[str, tuple[str, ...]] = {
-    "date_range": ("local_date",),
-    "season": ("local_date",),
-    "weekly": ("local_time",),
-    "sun": ("sun_ms",),
+    "date_range": ("at_ms",),
+    "season": ("at_ms",),
+    "weekly": ("at_ms",),
+    "sun": ("at_ms", "sun_ms"),
     "hours": ("place", "state", "change_ms"),
     "event": ("event", "status", "start_ms", "remaining"),
     "language": ("language",),
@@ -135,22 +135,21 @@ class _Not:
 class _Clock:
     """A leaf that depends on the clock alone."""
 
-    __slots__ = ("ask", "entry", "from_ms", "tag", "truth", "until_ms")
+    __slots__ = ("ask", "from_ms", "tag", "truth", "until_ms", "values")
 
     def __init__(self, tag: str, ask: windows.Ask) -> None:
         self.tag = tag
         self.ask = ask
         self.from_ms = self.until_ms = 0
         self.truth = UNKNOWN
-        self.entry: Seen = (tag, UNKNOWN, ())
+        self.values: tuple[Any, ...] = ()
 
     def run(self, q: Question, seen: list[Seen]) -> int:
         now_ms = q.now_ms
         if not self.from_ms <= now_ms < self.until_ms:
-            self.truth, self.until_ms, values = self.ask(now_ms)
+            self.truth, self.until_ms, self.values = self.ask(now_ms)
             self.from_ms = now_ms
-            self.entry = (self.tag, self.truth, values)
-        seen.append(self.entry)
+        seen.append((self.tag, self.truth, (now_ms, *self.values)))
         return self.truth
 
 

@@ -61,7 +61,8 @@ class Decider:
 
     def move(self, destination: Destination) -> None:
         """Take another destination's clock and sun; campaigns follow when they are put again."""
-        self.almanac = Almanac(destination)
+        if destination != self.almanac.destination:
+            self.almanac = Almanac(destination)
 
     # --- campaigns -------------------------------------------------------------------------------
 
@@ -87,10 +88,14 @@ class Decider:
 
         zone_slots: the zones that its trigger names by id or tag, or the hidden circles drawn for
         a near or event_soon trigger. tell_slots: those of LevelChange.tell or EventSoon.zones.
-        An edit of a live campaign keeps the instant at which it opened.
+        An edit of a live campaign keeps the instant at which it opened; putting the same again
+        costs next to nothing.
         """
-        slot = self.slots.setdefault(campaign.id, len(self.slots))
+        zones, tells = tuple(sorted(set(zone_slots))), tuple(sorted(set(tell_slots)))
         before = self.campaigns.get(campaign.id)
+        if before is not None and before.is_of(campaign, version, zones, tells, self.almanac):
+            return
+        slot = self.slots.setdefault(campaign.id, len(self.slots))
         opened_ms = before.opened_ms if before is not None and before.live else now_ms
         self._put(
             Compiled(
@@ -100,8 +105,8 @@ class Decider:
                 slot=slot,
                 version=version,
                 opened_ms=opened_ms,
-                zone_slots=tuple(sorted(set(zone_slots))),
-                tell_slots=tuple(sorted(set(tell_slots))),
+                zone_slots=zones,
+                tell_slots=tells,
             )
         )
 
@@ -176,7 +181,7 @@ class Decider:
         for visitor, zone, kind, cause, at_ms, enter_ms, dwell_ms, where, mps in zip(
             *columns, strict=True
         ):
-            profile = facts.visitors[visitor]
+            profile = facts.visitor(visitor)
             if profile is None:
                 continue
             listeners = self.watching.listeners(zone, kind, dwell_ms)
@@ -417,7 +422,7 @@ class Decider:
     def _still_due(self, ruling: Ruling, facts: Facts) -> bool:
         """Bring a ruling that waited up to date; sets the reason if what it was about is over."""
         ruling.decided_ms = facts.now_ms
-        profile = facts.visitors[ruling.visitor]
+        profile = facts.visitor(ruling.visitor)
         if profile is not None:
             ruling.occasion = ruling.occasion._replace(profile=profile)
         missing = ruling.c.need & ~ruling.occasion.profile.consents

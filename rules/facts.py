@@ -168,6 +168,7 @@ class Facts:
     """
 
     __slots__ = (
+        "_by_event",
         "_by_start",
         "destination",
         "events",
@@ -193,6 +194,7 @@ class Facts:
         self.places: dict[str, PlaceFacts] = {}
         self.events: dict[str, EventFacts] = {}
         self._by_start: list[tuple[int, str]] = []
+        self._by_event: dict[str, list[tuple[int, str]]] = {}
         self.feeds: dict[str, FeedFacts] = {}
         self.presence: Presence = Nobody()
 
@@ -209,25 +211,32 @@ class Facts:
             self.visitors.append(None)
         self.visitors[slot] = visitor
 
+    def visitor(self, slot: int) -> VisitorFacts | None:
+        """The profile of a visitor slot; None where nobody told us, or it was erased."""
+        return self.visitors[slot] if slot < len(self.visitors) else None
+
     def put_event(self, event: EventFacts) -> None:
         """Add or replace an event by its id."""
         self.drop_event(event.id)
         self.events[event.id] = event
         bisect.insort(self._by_start, (event.start_ms, event.id))
+        bisect.insort(self._by_event.setdefault(event.event, []), (event.start_ms, event.id))
 
     def drop_event(self, event_id: str) -> None:
         """Forget an event; nothing happens if there is none."""
         old = self.events.pop(event_id, None)
         if old is not None:
-            self._by_start.remove((old.start_ms, old.id))
+            key = (old.start_ms, old.id)
+            self._by_start.remove(key)
+            self._by_event[old.event].remove(key)
+            if not self._by_event[old.event]:
+                del self._by_event[old.event]
 
     def occurrences(self, event_id: str) -> list[EventFacts]:
-        """Known occurrences of an event, by start."""
-        return [self.events[each] for _, each in self._by_start if self.named(each, event_id)]
-
-    def named(self, occurrence_id: str, event_id: str) -> bool:
-        """Whether an occurrence is one of the event of that id, or has it itself."""
-        return event_id in (occurrence_id, self.events[occurrence_id].event)
+        """Known occurrences of an event, by start; an occurrence's own id gives it alone."""
+        if event_id in self.events:
+            return [self.events[event_id]]
+        return [self.events[each] for _, each in self._by_event.get(event_id, ())]
 
     def events_between(self, first_ms: int, last_ms: int) -> Iterator[EventFacts]:
         """Events that start in [first_ms, last_ms], by start, then id."""

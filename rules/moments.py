@@ -154,7 +154,7 @@ def _everyone(
 def _occasion(
     facts: Facts, visitor: int, zone: int, enter_ms: int, event: EventFacts | None
 ) -> Occasion | None:
-    profile = facts.visitors[visitor]
+    profile = facts.visitor(visitor)
     if profile is None:
         return None
     return Occasion(

@@ -23,7 +23,7 @@ def recheck(decision: Decision, facts: Facts, visitor: int) -> Reason | None:
 
     visitor: the slot. Looks at consent, at the event, and at the clock.
     """
-    profile = facts.visitors[visitor] if visitor < len(facts.visitors) else None
+    profile = facts.visitor(visitor)
     need = int(Purpose.LOCATION | Purpose.PUSH)
     if profile is None or need & ~profile.consents:
         return Reason.CONSENT

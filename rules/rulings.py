@@ -235,7 +235,7 @@ class Ruling:
         )
         for name, reasons in STAGES:
             if name == "window":
-                yield from (_leaf(each) for each in self.seen)
+                yield from (self._leaf(each) for each in self.seen)
             if self.reason in reasons:
                 yield Step(name=name, outcome="blocked", detail=self._detail())
                 return
@@ -249,8 +249,9 @@ class Ruling:
             found["missing"] = list(purposes(found["missing"]))
         return found
 
-
-def _leaf(seen: Seen) -> Step:
-    tag, truth, values = seen
-    detail = dict(zip(SEEN_FIELDS[tag], values, strict=True))
-    return Step(name=tag, outcome=TRUTH_NAMES[truth], detail=detail)
+    def _leaf(self, seen: Seen) -> Step:
+        tag, truth, values = seen
+        detail = dict(zip(SEEN_FIELDS[tag], values, strict=True))
+        if "at_ms" in detail:
+            detail["local_time"] = self.c.almanac.clock.text(detail.pop("at_ms"))
+        return Step(name=tag, outcome=TRUTH_NAMES[truth], detail=detail)

@@ -11,7 +11,7 @@ from astral.sun import sunrise, sunset
 from rules import limits
 from rules.campaigns import Sun
 from rules.facts import Destination
-from rules.windows import EPOCH_ORDINAL, MINUTE_MS, Ask, LocalClock, Span
+from rules.windows import EPOCH_ORDINAL, MINUTE_MS, Ask, LocalClock, Span, midnight
 
 SunEvent = Literal["sunrise", "sunset"]
 
@@ -49,7 +49,7 @@ class SunTable:
 
 
 def around_sun(clock: LocalClock, table: SunTable, data: Sun) -> Ask:
-    """The question of a window around sunrise or sunset; values: (the nearest such ms | None,).
+    """The question of a window around sunrise or sunset; values: (today's, ms | None,).
 
     Where the sun does not rise or set that day, nothing is near it: false.
     """
@@ -57,15 +57,13 @@ def around_sun(clock: LocalClock, table: SunTable, data: Sun) -> Ask:
 
     def ask(now_ms: int) -> Span:
         wall = clock.wall(now_ms)
-        truth, until, nearest = False, wall.steady_ms, None
+        truth, until = False, midnight(wall, now_ms)
         for day in range(wall.day - 1, wall.day + 2):
             at = table.at_ms(data.event, day)
             if at is None:
                 continue
             truth = truth or at + first <= now_ms < at + last
             until = min([until, *(edge for edge in (at + first, at + last) if edge > now_ms)])
-            if nearest is None or abs(at - now_ms) < abs(nearest - now_ms):
-                nearest = at
-        return Span(int(truth), until, (nearest,))
+        return Span(int(truth), until, (table.at_ms(data.event, wall.day),))
 
     return ask

@@ -28,7 +28,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 class Span(NamedTuple):
     """An answer that holds from the instant asked about until `until_ms`, excluded.
 
-    truth: 1 true, 0 false, -1 unknown. values: what was seen, plain, in the leaf's own order.
+    truth: 1 true, 0 false, -1 unknown. values: what was seen, plain and the same all through the
+    span, in the leaf's own order.
     """
 
     truth: int
@@ -95,7 +96,7 @@ Ask = Callable[[int], Span]
 
 
 def weekly(clock: LocalClock, data: Weekly) -> Ask:
-    """The question of a weekly window; values: (local time,)."""
+    """The question of a weekly window."""
     on = tuple(day in data.days for day in DAYS)
     start, end = time_of_day_ms(data.start), time_of_day_ms(data.end)
 
@@ -107,13 +108,13 @@ def weekly(clock: LocalClock, data: Weekly) -> Ask:
         else:
             truth = (on[today] and wall.ms >= start) or (on[today - 1] and wall.ms < end)
         ahead = min(each - wall.ms for each in (start, end, DAY_MS) if each > wall.ms)
-        return Span(int(truth), min(now_ms + ahead, wall.steady_ms), (clock.text(now_ms),))
+        return Span(int(truth), min(now_ms + ahead, wall.steady_ms), ())
 
     return ask
 
 
 def date_range(clock: LocalClock, data: DateRange) -> Ask:
-    """The question of a range of local dates; values: (local date,)."""
+    """The question of a range of local dates."""
 
     def ask(now_ms: int) -> Span:
         wall = clock.wall(now_ms)
@@ -121,13 +122,13 @@ def date_range(clock: LocalClock, data: DateRange) -> Ask:
         truth = (data.first is None or data.first <= today) and (
             data.last is None or today <= data.last
         )
-        return Span(int(truth), _midnight(wall, now_ms), (today.isoformat(),))
+        return Span(int(truth), midnight(wall, now_ms), ())
 
     return ask
 
 
 def season(clock: LocalClock, data: Season) -> Ask:
-    """The question of a yearly season; values: (local date,).
+    """The question of a yearly season.
 
     02-29 stands for the end of February: as a last day it takes in 28 February of other years, as
     a first day it opens on 1 March of other years.
@@ -139,12 +140,13 @@ def season(clock: LocalClock, data: Season) -> Ask:
         today = wall.date
         at = (today.month, today.day)
         truth = first <= at <= last if first <= last else at >= first or at <= last
-        return Span(int(truth), _midnight(wall, now_ms), (today.isoformat(),))
+        return Span(int(truth), midnight(wall, now_ms), ())
 
     return ask
 
 
-def _midnight(wall: Wall, now_ms: int) -> int:
+def midnight(wall: Wall, now_ms: int) -> int:
+    """The next local midnight, or the end of the steady part of the clock if that is sooner."""
     return min(now_ms + DAY_MS - wall.ms, wall.steady_ms)
 
 

@@ -316,3 +316,21 @@ def test_events_are_found_by_when_they_start() -> None:
     facts.drop_event("c")
     facts.drop_event("never was")
     assert [each.id for each in facts.events_between(0, 100)] == ["b", "a"]
+
+
+def test_an_event_is_found_by_its_occurrences() -> None:
+    world = World()
+    for day, minutes in (("1", -60), ("2", 40), ("3", 2000)):
+        start_ms = NOON + minutes * MINUTE
+        each = EventFacts(id=f"market#{day}", event="market", start_ms=start_ms, end_ms=start_ms)
+        world.facts.put_event(each)
+    _, _, q = ask(world, data.Event(event="market"))
+    assert q.event is not None
+    assert q.event.id == "market#2"
+    assert ask(world, data.Event(event="market#3"))[0] == FALSE
+    assert ask(world, data.Event(event="market", to_min=39))[0] == FALSE
+    world.facts.drop_event("market#2")
+    assert ask(world, data.Event(event="market"))[0] == FALSE
+    world.facts.drop_event("market#1")
+    world.facts.drop_event("market#3")
+    assert ask(world, data.Event(event="market"))[0] == UNKNOWN

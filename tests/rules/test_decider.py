@@ -35,7 +35,7 @@ from rules.experiments import share
 from rules.facts import EventFacts, FeedFacts, VisitorFacts
 from rules.recheck import recheck
 from rules.rulings import STAGES
-from tests.rules.world import FREE, LAKE, NOON, PIER, TOWN, World, campaign, ms, reasons
+from tests.rules.world import ANNECY, FREE, LAKE, NOON, PIER, TOWN, World, campaign, ms, reasons
 
 MINUTE = 60_000
 OPEN = Weekly(start="11:00", end="13:00")
@@ -794,3 +794,32 @@ def test_the_arrays_of_the_prefilter_follow_the_campaigns() -> None:
     assert world.decider.dwells_ms(LAKE) == (30_000,)
     assert world.decider.watch[:3].tolist() == [4, 0, 1]
     world.decider.remove_campaign("never was")
+
+
+def test_another_destination_has_another_night() -> None:
+    world = World(NIGHT, now_ms=ms("2025-06-15T12:00"))
+    each = campaign()
+    world.put(each)
+    world.decider.move(msgspec.structs.replace(ANNECY, time_zone="Asia/Tokyo"))
+    world.put(each)
+    assert reasons(world.enter(0)) == ["sent"]  # 19:00 in Tokyo
+    world.tick(2 * 3600)
+    assert reasons(world.enter(1)) == ["quiet_hours"]
+
+
+def test_putting_the_same_campaign_again_changes_nothing() -> None:
+    world = World()
+    world.put(campaign())
+    before = world.decider.campaigns["c"]
+    world.put(campaign(), now_ms=NOON + 60_000)
+    assert world.decider.campaigns["c"] is before
+    world.put(campaign(), [LAKE, PIER])
+    assert world.decider.campaigns["c"] is not before
+
+
+def test_someone_the_facts_never_heard_of_is_nobody() -> None:
+    world = World(visitors=1)
+    world.put(campaign(kind="alert", trigger=Broadcast(zones=("lake",))))
+    world.put(campaign("e"))
+    assert world.enter(7) == []
+    assert world.tick() == []
