@@ -341,16 +341,8 @@ class Decider:
         """Crowding, expiry, cooldowns, caps and quiet hours; sets the reason where they refuse."""
         c, o, now_ms = ruling.c, ruling.occasion, ruling.decided_ms
         event = ruling.event
-        if c.shuns_crowds:
-            zones = () if o.zone < 0 or c.trigger is Trigger.EXIT else (o.zone,)
-            if event is not None:
-                zones = (*zones, *event.zone_slots)
-            for zone in zones:
-                level = facts.level(zone)
-                if level >= _RED:
-                    ruling.reason = Reason.CROWDED
-                    ruling.detail = (facts.zones[zone].id, LEVEL_NAMES[level])
-                    return False
+        if c.shuns_crowds and facts.levels and self._crowded(ruling, facts):
+            return False
         if event is not None and ruling.expires_ms <= now_ms:
             ruling.reason, ruling.detail = Reason.EXPIRED, (event.id, event.end_ms)
             return False
@@ -363,6 +355,18 @@ class Decider:
             ruling.detail = (self.almanac.clock.text(now_ms), "hold" if c.quiet.holds else "drop")
             return False
         return True
+
+    def _crowded(self, ruling: Ruling, facts: Facts) -> bool:
+        """Whether the zone, or one of the event's, is red; sets the reason if so."""
+        zone = -1 if ruling.c.trigger is Trigger.EXIT else ruling.occasion.zone
+        zones = (zone,) if ruling.event is None else (zone, *ruling.event.zone_slots)
+        for each in zones:
+            level = facts.level(each)
+            if level >= _RED:
+                ruling.reason = Reason.CROWDED
+                ruling.detail = (facts.zones[each].id, LEVEL_NAMES[level])
+                return True
+        return False
 
     def _refuse(self, ruling: Ruling, rulings: list[Ruling]) -> None:
         """Say why not; or hold, where quiet hours are all that stands against it."""

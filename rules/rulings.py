@@ -68,6 +68,8 @@ STAGES: tuple[tuple[str, frozenset[Reason]], ...] = (
     ("arbitration", frozenset((Reason.LOST_ARBITRATION,))),
     ("holdout", frozenset((Reason.HOLDOUT,))),
 )
+PASSED = {name: Step(name=name, outcome="passed") for name, _ in STAGES}
+SKIPPED = {name: Step(name=name, outcome="skipped") for name, _ in STAGES}
 OVERRIDDEN_BY_ALERTS = frozenset(("crowding", "caps", "quiet_hours", "arbitration", "holdout"))
 
 
@@ -240,7 +242,7 @@ class Ruling:
                 yield Step(name=name, outcome="blocked", detail=self._detail())
                 return
             skipped = self.c.alert and name in OVERRIDDEN_BY_ALERTS
-            yield Step(name=name, outcome="skipped" if skipped else "passed")
+            yield SKIPPED[name] if skipped else PASSED[name]
 
     def _detail(self) -> dict[str, Any]:
         found: dict[str, Any] = {"reason": str(self.reason)}

@@ -57,7 +57,7 @@ class Wall(NamedTuple):
 class LocalClock:
     """The wall clock of a time zone. Raises UnknownTimeZoneError for a zone that does not exist."""
 
-    __slots__ = ("_offset_ms", "_quarter", "zone")
+    __slots__ = ("_offset_ms", "_quarter", "_told", "zone")
 
     def __init__(self, time_zone: str) -> None:
         try:
@@ -66,6 +66,7 @@ class LocalClock:
             raise UnknownTimeZoneError(time_zone) from error
         self._quarter = -1
         self._offset_ms = 0
+        self._told = (-1, "")  # the last answer of `text`: many ask within one tick
 
     def wall(self, now_ms: int) -> Wall:
         """The wall clock at an instant, ms since 1970 UTC."""
@@ -84,7 +85,9 @@ class LocalClock:
 
     def text(self, now_ms: int) -> str:
         """The instant in local time, to the second, with its offset."""
-        return self.moment(now_ms).isoformat(timespec="seconds")
+        if self._told[0] != now_ms:
+            self._told = (now_ms, self.moment(now_ms).isoformat(timespec="seconds"))
+        return self._told[1]
 
 
 def time_of_day_ms(text: str) -> int:
