@@ -306,6 +306,7 @@ class _Lane:
         self._news.set()
         self._settled.set()
         if self._feeder is not None and self._writer is not None:
+            self._hand_back()
             # Not cancelled: a claim cut short would leave rows in doubt that were never sent.
             await asyncio.wait([self._feeder])
             self._hand_back()

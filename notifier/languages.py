@@ -17,6 +17,10 @@ _TAG: Final = re.compile(
     r"(?:-(?P<region>[A-Za-z]{2}|[0-9]{3}))?(?P<rest>(?:-[A-Za-z0-9]{1,8})*)"
 )
 _TAG_CHARS_MAX: Final = 35
+_LIKELY: Final = get_global("likely_subtags")
+_RIGHT_TO_LEFT: Final = frozenset(
+    {"Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Syrc", "Thaa"}
+)
 
 
 @lru_cache(maxsize=1024)
@@ -112,6 +116,11 @@ def reading(wanted: Sequence[str], chosen: str) -> str:
     return chosen
 
 
+def right_to_left(tag: str) -> bool:
+    """Whether the language is written from right to left."""
+    return known(tag) and _script(tag) in _RIGHT_TO_LEFT
+
+
 @lru_cache(maxsize=4096)
 def _choose(wanted: tuple[str, ...], available: tuple[str, ...], default: str) -> str:
     by_tag = {normalise(tag): tag for tag in available if known(tag)}
@@ -136,7 +145,6 @@ def _script(tag: str) -> str:
     parts = normalise(tag).split("-")
     if len(parts) > 1 and len(parts[1]) == 4:
         return parts[1]
-    likely = get_global("likely_subtags")
-    full = likely.get("_".join(parts)) or likely.get(parts[0])
+    full = _LIKELY.get("_".join(parts)) or _LIKELY.get(parts[0])
     found = [part for part in (full or "").split("_")[1:] if len(part) == 4]
     return found[0] if found else "Latn"

@@ -17,7 +17,7 @@ import msgspec
 from firebase_admin import _utils, exceptions, messaging
 from firebase_admin.__about__ import __version__ as sdk_version
 
-from notifier import formats, limits
+from notifier import languages, limits
 from notifier.notifications import Accepted, Failed, InDoubt, Notification, Outcome, Retired, Retry
 from notifier.options import AndroidOptions, AppleOptions, Options, WebOptions
 
@@ -196,7 +196,7 @@ def _web(notification: Notification, options: WebOptions, ttl_s: int) -> Any:
             badge=options.badge,
             image=notification.image_url,
             language=notification.lang,
-            direction="rtl" if formats.right_to_left(notification.lang) else "ltr",
+            direction="rtl" if languages.right_to_left(notification.lang) else "ltr",
             require_interaction=options.require_interaction or None,
         ),
         # FCM opens nothing but https from a browser; the app's own links travel in the data.

@@ -150,6 +150,10 @@ class FcmStandin:
         """Let every access token given so far be refused from now on."""
         self._tokens.clear()
 
+    def forget_accounts(self) -> None:
+        """Let no service account get a token any more; tokens given stay good until they expire."""
+        self._accounts.clear()
+
     def of(self, address: str) -> list[Received]:
         """The messages taken for an address, oldest first."""
         return [each for each in self.messages if each.address == address]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import msgspec
 import pytest
+import structlog
+from blockbuster import blockbuster_ctx
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from notifier.channels.fcm import FcmChannel
@@ -32,7 +34,14 @@ def key() -> rsa.RSAPrivateKey:
 
 
 @pytest.fixture
-async def fcm(key: rsa.RSAPrivateKey) -> AsyncIterator[Fcm]:
+def unblocked() -> Iterator[None]:
+    """A call that blocks the event loop fails the test."""
+    with blockbuster_ctx():
+        yield
+
+
+@pytest.fixture
+async def fcm(key: rsa.RSAPrivateKey, unblocked: None) -> AsyncIterator[Fcm]:
     standin = FcmStandin(now_s=time.time)
     served = await serve(standin)
     account = standin.service_account(served.url, key=key)
@@ -46,3 +55,10 @@ async def channel(fcm: Fcm) -> AsyncIterator[FcmChannel]:
     await made.open()
     yield made
     await made.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """No log on the terminal: drawing the traceback of a planned fault outlasts the test."""
+    with structlog.testing.capture_logs():
+        yield

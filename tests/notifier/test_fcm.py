@@ -174,7 +174,8 @@ async def test_nobody_listening_is_a_retry(fcm: Fcm) -> None:
 async def test_a_message_that_cannot_be_encoded_fails_alone(fcm: Fcm, channel: FcmChannel) -> None:
     bad = notification(2, options=Options(android=AndroidOptions(color="red")))
     outcomes = await channel.send([notification(1), bad, notification(3)], NOW_MS)
-    assert [type(each) for each in outcomes] == [Accepted, Failed, Accepted]
+    kinds = [type(each).__name__ for each in outcomes]
+    assert kinds == ["Accepted", "Failed", "Accepted"]
     assert fcm.standin.requests == 2
 
 
@@ -210,6 +211,28 @@ async def test_a_token_near_its_end_is_used_while_the_next_is_fetched(fcm: Fcm) 
     assert isinstance(await send_one(channel), Accepted)
     assert fcm.standin.exchanges == 2
     await channel.close()
+
+
+async def test_a_token_near_its_end_is_used_while_no_other_can_be_had(fcm: Fcm) -> None:
+    fcm.standin.lifetime_s = 120
+    channel = fcm.channel()
+    await channel.open()
+    await send_one(channel)
+    fcm.standin.forget_accounts()
+    for _ in range(3):
+        assert isinstance(await send_one(channel), Accepted)
+    await channel.close()
+    assert fcm.standin.exchanges == 1
+
+
+async def test_closing_waits_for_a_refresh_under_way(fcm: Fcm) -> None:
+    fcm.standin.lifetime_s = 120
+    channel = fcm.channel()
+    await channel.open()
+    await send_one(channel)
+    await send_one(channel)
+    await channel.close()
+    assert fcm.standin.exchanges == 2
 
 
 async def test_an_expired_token_is_waited_for(fcm: Fcm) -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+from babel import Locale
 from babel.localedata import locale_identifiers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +113,27 @@ def test_numbers_and_plurals_follow_the_language() -> None:
 
 
 def test_direction_is_the_scripts() -> None:
-    assert formats.right_to_left("ar")
-    assert formats.right_to_left("he-IL")
-    assert not formats.right_to_left("fr")
+    for each in locale_identifiers():
+        expected = Locale.parse(each).text_direction == "rtl"
+        tag = each.replace("_", "-")
+        if languages.known(tag):
+            assert languages.right_to_left(tag) == expected, tag
+    assert not languages.right_to_left("nonsense!")
+
+
+def test_a_warm_language_reads_no_file() -> None:
+    code = """
+import asyncio, sys
+from blockbuster import blockbuster_ctx
+from notifier import formats
+tags = ["fr-CA", "ar", "ja", "xx"]
+formats.warm(tags, "Europe/Paris")
+async def main():
+    for tag in tags:
+        formats.duration(7_000_000, tag), formats.distance(70.0, tag), formats.number(2.5, tag)
+        formats.time_of_day(5, tag, "Europe/Paris"), formats.day(5, tag, "Europe/Paris")
+        formats.weekday(5, tag, "Europe/Paris"), formats.plural(2, tag), formats.level("full", tag)
+with blockbuster_ctx():
+    asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,17 +18,20 @@ async def test_readers_hear_at_once_of_their_own() -> None:
     hub, store = Hub(), MemoryInbox()
     channel = InboxChannel(store, hub)
     await channel.open()
-    with hub.subscribe("visitor-1") as one, hub.subscribe("visitor-1") as other:
-        with hub.subscribe("visitor-2") as stranger:
-            assert hub.readers == 3
-            waiting = asyncio.create_task(one.next())
-            await channel.send([notification(1, channel="inbox")], NOW_MS)
-            heard = await waiting
-            assert (heard.title, heard.position) == (notification(1).title, 1)
-            assert await other.next() == heard
-            assert not stranger.lapped
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(stranger.next(), 0.01)
+    with (
+        hub.subscribe("visitor-1") as one,
+        hub.subscribe("visitor-1") as other,
+        hub.subscribe("visitor-2") as stranger,
+    ):
+        assert hub.readers == 3
+        waiting = asyncio.create_task(one.next())
+        await channel.send([notification(1, channel="inbox")], NOW_MS)
+        heard = await waiting
+        assert (heard.title, heard.position) == (notification(1).title, 1)
+        assert await other.next() == heard
+        assert not stranger.lapped
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(stranger.next(), 0.01)
     assert hub.readers == 0
 
 

@@ -66,15 +66,16 @@ def test_names_follow_the_language_of_the_text() -> None:
 
 def test_a_message_is_json_and_refuses_fields_it_does_not_know() -> None:
     assert msgspec.json.decode(msgspec.json.encode(PADDLE), type=Message) == PADDLE
-    good = {"texts": {"fr": {"title": "a", "body": "b"}}}
-    for bad in (
+    good: dict[str, Any] = {"texts": {"fr": {"title": "a", "body": "b"}}}
+    bads: list[dict[str, Any]] = [
         {**good, "titel": "x"},
         {"texts": {"fr": {"title": "a", "body": "b", "x": 1}}},
         {"texts": {}},
         {"texts": {"fr": {"title": "a"}}},
         {**good, "options": {"android": {"colour": "#fff"}}},
         {**good, "priority": "urgent"},
-    ):
+    ]
+    for bad in bads:
         with pytest.raises(msgspec.ValidationError):
             msgspec.json.decode(json.dumps(bad), type=Message)
 
