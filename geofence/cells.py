@@ -17,7 +17,6 @@ for polygons and corridors by their edges.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -82,7 +81,7 @@ def take_block(nodes: I32, state: I64, wide: bool) -> int:
     if at + size > nodes.size:
         return -1
     state[NODES_END] = at + size
-    return at
+    return int(at)
 
 
 @kernel
@@ -104,7 +103,7 @@ def take_record(words: I64, state: I64, need: int) -> int:
             return -1
         state[WORDS_END] = at + room
     words[at] = room << 40
-    return at
+    return int(at)
 
 
 @kernel
@@ -136,7 +135,7 @@ def grow_record(nodes: I32, words: I64, state: I64, cell: int, extra: int) -> in
 
     The cell's value becomes a record, whatever it was, and counts one entry more.
     """
-    value = nodes[cell]
+    value = int(nodes[cell])
     if value & 3 == RECORD:
         at = (value >> 2) * 4
         entries, used = words[at] & ENTRIES_MASK, (words[at] >> 20) & ENTRIES_MASK
@@ -161,15 +160,15 @@ def grow_record(nodes: I32, words: I64, state: I64, cell: int, extra: int) -> in
     room = words[at] >> 40
     words[at] = (entries + 1) | (used + extra) << 20 | room << 40
     nodes[cell] = (at // 4) << 2 | RECORD
-    return at + used
+    return int(at + used)
 
 
 @kernel
 def entries_of(nodes: I32, words: I64, cell: int) -> int:
     """Return how many zones the value at `cell` lists."""
-    value = nodes[cell]
+    value = int(nodes[cell])
     if value & 3 == RECORD:
-        return words[(value >> 2) * 4] & ENTRIES_MASK
+        return int(words[(value >> 2) * 4] & ENTRIES_MASK)
     return 1 if value & 3 == SINGLE else 0
 
 
@@ -302,12 +301,12 @@ def is_heavy(nodes: I32, words: I64, cell: int, level: int) -> bool:
 
     Eight times the load a level: many zones with one border in common must not be cut for ever.
     """
-    value = nodes[cell]
+    value = int(nodes[cell])
     if value & 3 != RECORD or level >= LEVEL_LAST:
         return False
     at = (value >> 2) * 4
     entries, used = words[at] & ENTRIES_MASK, (words[at] >> 20) & ENTRIES_MASK
-    return used - 1 - entries > HEAVY_WORDS << (3 * (level - 2))
+    return bool(used - 1 - entries > HEAVY_WORDS << (3 * (level - 2)))
 
 
 @kernel
@@ -349,7 +348,7 @@ def settle_cell(
 
     Returns (what became of it, the stack's height).
     """
-    value = nodes[cell]
+    value = int(nodes[cell])
     if value & 3 != BLOCK and level < 2:
         block = take_block(nodes, state, True)
         if block < 0:
@@ -503,7 +502,7 @@ def split_heavy(
 @kernel
 def remove_entry(nodes: I32, words: I64, state: I64, cell: int, zone: int) -> bool:
     """Take `zone` out of the list at `cell`; return whether it stood there."""
-    value = nodes[cell]
+    value = int(nodes[cell])
     if value & 3 == SINGLE:
         if value >> 2 == zone:
             nodes[cell] = 0
@@ -652,128 +651,16 @@ def locate(nodes: I32, words: I64, floats: F64, rounds: F64, x: float, y: float,
     """
     u = int((x + 180.0) * UNITS_PER_DEGREE)
     v = min(int((y + 90.0) * UNITS_PER_DEGREE), (1 << 31) - 1)
-    value = nodes[(v >> 21) * ROOT_COLUMNS + (u >> 21)]
+    value = int(nodes[(v >> 21) * ROOT_COLUMNS + (u >> 21)])
     n, shift, bits = 0, 17, 4
     while value & 3 == BLOCK:
         block = (value >> 2) * 4
         if nodes[block] != 0:
             n = collect(words, floats, rounds, nodes[block], x, y, hits, n)
         mask = (1 << bits) - 1
-        value = nodes[block + 4 + (((v >> shift) & mask) << bits) + ((u >> shift) & mask)]
+        value = int(nodes[block + 4 + (((v >> shift) & mask) << bits) + ((u >> shift) & mask)])
         bits = 4 if shift == 17 else 2
         shift -= bits
     if value != 0:
         n = collect(words, floats, rounds, value, x, y, hits, n)
     return sort_hits(hits, n)
-
-
-class Outline(NamedTuple):
-    """A shape as the index takes it.
-
-    kind: POLYGON, CIRCLE or CORRIDOR; edges: rows (xa, ya, xb, yb) in degrees, longitudes in the
-    index's frame; round_: centre lon, lat and the radius or half-width in metres; boxes: rows
-    (x0, y0, x1, y1), the parts of [-180, 180) x [-90, 90] that the shape can touch.
-    """
-
-    kind: int
-    edges: F64
-    round_: tuple[float, float, float]
-    boxes: tuple[tuple[float, float, float, float], ...]
-
-
-class CellIndex:
-    """The compiled index: outlines in by zone slot, zones over a point out."""
-
-    def __init__(self) -> None:
-        self.nodes: I32 = np.zeros(ROOT + 65_536, np.int32)
-        self._buffer: I64 = np.zeros(65_536, np.int64)
-        self.rounds: F64 = np.zeros((64, 3))
-        self._state: I64 = np.full(STATE_SIZE, -1, np.int64)
-        self._state[NODES_END], self._state[WORDS_END], self._state[HEAVY] = ROOT, 0, 0
-        self._heavy: I64 = np.zeros((4_096, 4), np.int64)
-        self._stack: I64 = np.zeros((2_048, 9), np.int64)
-        self._refs: F64 = np.zeros((2_048, 2))
-        self.words, self.floats = self._buffer, self._buffer.view(np.float64)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes in use, the root's untouched pages included."""
-        return int(4 * self._state[NODES_END] + 8 * self._state[WORDS_END] + self.rounds.nbytes)
-
-    def put(self, zone: int, outline: Outline) -> bool:
-        """List `zone`, which must not be listed; return False, and list nothing, if over the limit."""
-        if zone >= len(self.rounds):
-            self.rounds = np.concatenate([self.rounds, np.zeros((zone + 1, 3))])
-        self.rounds[zone] = outline.round_
-        ids = np.empty(128 * len(outline.edges) + 8, np.int32)
-        while True:
-            done = self._spread(zone, outline, ids)
-            if done == DONE:
-                done = self._split()
-            if done == DONE:
-                return True
-            self.remove(zone, outline)
-            if done == TOO_MANY:
-                self._split()
-                return False
-            self._make_room(done)
-
-    def remove(self, zone: int, outline: Outline) -> None:
-        """Take `zone` out of every cell that `outline` can touch."""
-        for x0, y0, x1, y1 in outline.boxes:
-            u0, v0, u1, v1 = _units(x0, y0, x1, y1)
-            withdraw(self.nodes, self.words, self._state, self._stack, zone, u0, v0, u1, v1)
-
-    def locate(self, lon: float, lat: float) -> I32:
-        """Return the zones that hold a point, ascending."""
-        hits = np.empty(limits.OVERLAP_MAX, np.int32)
-        n = locate(self.nodes, self.words, self.floats, self.rounds, lon, lat, hits)
-        return hits[:n]
-
-    def _spread(self, zone: int, outline: Outline, ids: I32) -> int:
-        edges, (cx, cy, radius_m) = outline.edges, outline.round_
-        away = edges.min(axis=0) - 1.0 if len(edges) else np.zeros(4)
-        for x0, y0, x1, y1 in outline.boxes:
-            u0, v0, u1, v1 = (c >> 21 for c in _units(x0, y0, x1, y1))
-            n = len(edges)
-            ids[:n] = np.arange(n, dtype=np.int32)
-            w, h = u1 - u0 + 1, v1 - v0 + 1
-            done = spread(
-                self.nodes, self.words, self.floats, self._state, self._heavy, self._stack,
-                self._refs, zone, outline.kind, cx, cy, radius_m, edges, ids,
-                0, 0, u0, v0, w, h, n, min(away[0], away[2]), min(away[1], away[3]) + 0.3, 0,
-            )  # fmt: skip
-            if done != DONE:
-                return int(done)
-        return DONE
-
-    def _split(self) -> int:
-        while True:
-            done = split_heavy(
-                self.nodes, self.words, self.floats, self._state, self._heavy, self._stack,
-                self._refs, self.rounds,
-            )  # fmt: skip
-            if done == DONE:
-                return DONE
-            self._make_room(done)
-
-    def _make_room(self, what: int) -> None:
-        if what == NODES_FULL:
-            self.nodes = np.concatenate([self.nodes, np.zeros(len(self.nodes) // 2, np.int32)])
-        elif what == WORDS_FULL:
-            self._buffer = np.concatenate(
-                [self._buffer, np.zeros(len(self._buffer) // 2, np.int64)]
-            )
-            self.words, self.floats = self._buffer, self._buffer.view(np.float64)
-        else:
-            self._heavy = np.concatenate([self._heavy, np.zeros_like(self._heavy)])
-
-
-def _units(x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
-    """Return a box of degrees in 32-bit units, a unit wider on each side, inside the world."""
-    return (
-        max(0, math.floor((x0 + 180.0) * UNITS_PER_DEGREE) - 1),
-        max(0, math.floor((y0 + 90.0) * UNITS_PER_DEGREE) - 1),
-        min((1 << 32) - 1, math.floor((x1 + 180.0) * UNITS_PER_DEGREE) + 1),
-        min((1 << 31) - 1, math.floor((y1 + 90.0) * UNITS_PER_DEGREE) + 1),
-    )

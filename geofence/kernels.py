@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numba.extending
@@ -21,16 +21,15 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def kernel(function: Function) -> Function:
     """Compile `function` at first use, cached on disk; it gives up the interpreter lock."""
-    compiled: Function = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-    return compiled
+    compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return cast(Function, compiled)
 
 
 def inlined(function: Function) -> Function:
     """Compile a function into its callers: dozens of array arguments cost more than the work."""
-    compiled: Function = numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(
-        function
-    )
-    return compiled
+    wrap: Any = numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+    compiled: Any = wrap(function)
+    return cast(Function, compiled)
 
 
 def _borrowed(typing: Any, array: Any) -> Any:  # noqa: ARG001
@@ -38,7 +37,8 @@ def _borrowed(typing: Any, array: Any) -> Any:  # noqa: ARG001
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        view.meminfo = context.get_constant_null(numba.types.MemInfoPointer(numba.types.voidptr))
+        owner: Any = numba.types.MemInfoPointer
+        view.meminfo = context.get_constant_null(owner(numba.types.voidptr))
         return view._getvalue()
 
     return array(array), lower
@@ -48,9 +48,11 @@ def _same(array: Any) -> Any:
     return array
 
 
+_CONFIG: Any = numba.config
+
 # Inside a kernel: the same array without its reference count. Arrays handed from kernel to kernel
 # cost an atomic increment and decrement each time; the entry's own arguments keep them alive.
-borrowed: Any = _same if numba.config.DISABLE_JIT else numba.extending.intrinsic(_borrowed)
+borrowed: Any = _same if _CONFIG.DISABLE_JIT else numba.extending.intrinsic(_borrowed)
 
 
 A_M = 6_378_137.0
@@ -76,7 +78,7 @@ def metres_per_degree(lat: float) -> tuple[float, float]:
 @inlined
 def wrapped(degrees: float) -> float:
     """Return a difference of longitudes in [-180, 180]."""
-    return degrees - 360.0 * np.rint(degrees / 360.0)
+    return float(degrees - 360.0 * np.rint(degrees / 360.0))
 
 
 @kernel
@@ -243,3 +245,71 @@ def bound_edges(edges: F64, boxes: F64, start: int, count: int) -> None:
         else:
             boxes[k, 0], boxes[k, 1] = min(boxes[k, 0], x0), min(boxes[k, 1], y0)
             boxes[k, 2], boxes[k, 3] = max(boxes[k, 2], x1), max(boxes[k, 3], y1)
+
+
+@kernel
+def touch_area(
+    ax: float, ay: float, bx: float, by: float, edges: F64, start: int, count: int
+) -> float:
+    """Return the share of the way from a to b at which an area's edge is first met; else -1."""
+    first = -1.0
+    for e in range(start, start + count):
+        cx, cy, dx, dy = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
+        if (left_of(ax, ay, bx, by, cx, cy) > 0) == (left_of(ax, ay, bx, by, dx, dy) > 0):
+            continue
+        p, q = left_of(cx, cy, dx, dy, ax, ay), left_of(cx, cy, dx, dy, bx, by)
+        if (p > 0) != (q > 0):
+            share = p / (p - q)
+            if first < 0.0 or share < first:
+                first = share
+    return first
+
+
+@kernel
+def round_m(lon: float, lat: float, round_: F64, edges: F64, start: int, count: int) -> float:
+    """Return the distance to a circle's centre, or to a corridor's line when it has edges."""
+    if count > 0:
+        return line_m(lon, lat, edges, start, count)
+    return geodesic_m(lon, lat, round_[0], round_[1])
+
+
+@kernel
+def touch_round(
+    ax: float, ay: float, bx: float, by: float, round_: F64, edges: F64, start: int, count: int
+) -> float:
+    """Return the share of the way from a to b at which a circle or corridor is first met; else -1.
+
+    The way is straight in lon and lat; both ends are outside.
+    """
+    east, north = metres_per_degree((ay + by) / 2)
+    dx, dy = (bx - ax) * east, (by - ay) * north
+    squared = dx * dx + dy * dy
+    if squared == 0.0:
+        return -1.0
+    near = 2.0
+    for k in range(max(1, 3 * count)):
+        e = start + k // 3
+        if count == 0:
+            share = (wrapped(round_[0] - ax) * east * dx + (round_[1] - ay) * north * dy) / squared
+        elif k % 3 < 2:
+            cx, cy = edges[e, 2 * (k % 3)], edges[e, 2 * (k % 3) + 1]
+            share = ((cx - ax) * east * dx + (cy - ay) * north * dy) / squared
+        else:
+            p = left_of(edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3], ax, ay)
+            q = left_of(edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3], bx, by)
+            share = p / (p - q) if p != q else -1.0
+        if 0.0 < share < near and share < 1.0:
+            x, y = ax + share * (bx - ax), ay + share * (by - ay)
+            if round_m(x, y, round_, edges, start, count) < round_[2]:
+                near = share
+    if near > 1.0:
+        return -1.0
+    low = 0.0
+    for _ in range(30):
+        mid = (low + near) / 2
+        x, y = ax + mid * (bx - ax), ay + mid * (by - ay)
+        if round_m(x, y, round_, edges, start, count) < round_[2]:
+            near = mid
+        else:
+            low = mid
+    return near

@@ -102,6 +102,7 @@ RULES = np.dtype(
         ("age_ms_max", np.int64),
         ("stale_ms", np.int64),
         ("close_ms", np.int64),
+        ("cross_gap_ms", np.int64),
         ("teleport_mps", np.float64),
         ("agree_m", np.float64),
         ("exit_accuracy_m", np.float64),

@@ -13,7 +13,16 @@ import numpy as np
 from geofence import layout, lifecycle, limits
 from geofence.cells import CIRCLE, CORRIDOR
 from geofence.columns import F64, I32, I64, U8, Cause, Kind, PingFlag, Status
-from geofence.kernels import edges_m, geodesic_m, inlined, kernel, line_m
+from geofence.kernels import (
+    edges_m,
+    geodesic_m,
+    inlined,
+    kernel,
+    line_m,
+    touch_area,
+    touch_round,
+    wrapped,
+)
 from geofence.layout import (
     HISTORY,
     MEMBER_END,
@@ -198,7 +207,7 @@ def step_member(
     z["occupancy"] += np.int32(COUNTED[after]) - np.int32(COUNTED[state])
     if after == INSIDE:
         r["since_ms"] = UNSEEN
-    elif (after == ENTERING or after == LEAVING) and r["since_ms"] == UNSEEN:
+    elif after in (ENTERING, LEAVING) and r["since_ms"] == UNSEEN:
         r["since_ms"] = at_ms
     r["state"] = after
     if event == EVENT_ENTER:
@@ -267,12 +276,13 @@ def beyond(
     z = zones[zone]
     kind = z["kind"]
     if kind == CIRCLE:
-        return geodesic_m(rounds[zone, 0], rounds[zone, 1], lon, lat) - rounds[zone, 2] > need_m
+        d = geodesic_m(rounds[zone, 0], rounds[zone, 1], lon, lat)
+        return bool(d - rounds[zone, 2] > need_m)
     mid = (z["x0"] + z["x1"]) / 2
     x = lon + 360.0 * np.rint((mid - lon) / 360.0)
     start, count = z["edge_start"], z["edge_count"]
     if kind == CORRIDOR:
-        return line_m(x, lat, edges, start, count) - rounds[zone, 2] > need_m
+        return bool(line_m(x, lat, edges, start, count) - rounds[zone, 2] > need_m)
     return edges_m(x, lat, edges, boxes, start, count, need_m) > need_m
 
 
@@ -406,10 +416,10 @@ def hush(visitors: Records, silence: Records, rules: Records, tally: I64, visito
 def seen_before(rings: Records, visitor: int, fix_ms: int) -> bool:
     """Return whether a fix time is in a visitor's ring."""
     short = np.uint32(fix_ms & 0xFFFFFFFF)
+    found = False
     for k in range(RING):
-        if rings[visitor, k] == short:
-            return True
-    return False
+        found |= rings[visitor, k] == short
+    return bool(found)
 
 
 @inlined
@@ -441,7 +451,7 @@ def reachable(
     """Return whether two fixes agree: near, or no faster apart than the speed allowed."""
     seconds = max(abs(to_ms - from_ms) / 1000.0, 1.0)
     allowed_m = max(least_m, rules[0]["teleport_mps"] * seconds)
-    return geodesic_m(lon0, lat0, lon, lat) <= allowed_m
+    return bool(geodesic_m(lon0, lat0, lon, lat) <= allowed_m)
 
 
 @kernel
@@ -478,3 +488,47 @@ def must_wait(
     w["fix_ms"], w["lon"], w["lat"], w["next"] = fix_ms, lon, lat, -1
     v["hold"] |= WAITING
     return True
+
+
+@kernel
+def report_crosses(
+    visitors: Records, members: Records, zones: Records, rounds: F64, edges: F64, rules: Records,
+    out: Records, tally: I64, crosses: I32, hits: I32, n: int, visitor: int, fix_ms: int,
+    lon: float, lat: float, row: int, cause: int,
+) -> None:  # fmt: skip
+    """Report the zones that lie between a visitor's last fix and this one, both outside."""
+    v = visitors[visitor]
+    from_ms, gap_ms = v["fix_ms"], rules[0]["cross_gap_ms"]
+    if from_ms == UNSEEN or (gap_ms > 0 and fix_ms - from_ms > gap_ms):
+        return
+    m, k = v["head"], 0
+    for zone in crosses:
+        while k < n and hits[k] < zone:
+            k += 1
+        while m >= 0 and members[m]["zone"] < zone:
+            m = members[m]["next"]
+        if (k < n and hits[k] == zone) or (m >= 0 and members[m]["zone"] == zone):
+            continue
+        z = zones[zone]
+        mid = (z["x0"] + z["x1"]) / 2
+        ax = v["lon"] + 360.0 * np.rint((mid - v["lon"]) / 360.0)
+        bx = ax + wrapped(lon - v["lon"])
+        ay = v["lat"]
+        if (
+            max(ax, bx) < z["x0"]
+            or min(ax, bx) > z["x1"]
+            or max(ay, lat) < z["y0"]
+            or min(ay, lat) > z["y1"]
+        ):
+            continue
+        start, count = z["edge_start"], z["edge_count"]
+        if z["kind"] == CIRCLE or z["kind"] == CORRIDOR:
+            share = touch_round(ax, ay, bx, lat, rounds[zone], edges, start, count)
+        else:
+            share = touch_area(ax, ay, bx, lat, edges, start, count)
+        if share >= 0.0:
+            at_ms = from_ms + np.int64(share * (fix_ms - from_ms))
+            tally[VISITS] += 1
+            put_out(
+                out, tally, row, visitor, zone, KIND_CROSS, cause, at_ms, at_ms, 0, tally[VISITS]
+            )

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from geofence import geodesy, limits
-from geofence.cells import CIRCLE, CORRIDOR, POLYGON, Outline
+from geofence.cells import CIRCLE, CORRIDOR, POLYGON
 from geofence.columns import F64
 from geofence.errors import ZoneInvalid
+from geofence.index import Outline
 from geofence.kernels import metres_per_degree
 from geofence.shapes import Area, Circle, Ring, Zone
 
@@ -90,8 +91,8 @@ def _flat(zone: str, kind: int, edges: F64, width_m: float, radius_m: float) -> 
     if width_m > 0:
         if max(abs(y0), abs(y1)) > 85:
             raise ZoneInvalid(zone, "line", "corridors end at 85 degrees of latitude")
-        dy = width_m / 110_000
-        dx = width_m / metres_per_degree(max(abs(y0), abs(y1)))[0] * 1.05
+        dy = width_m / 110_000 * 1.08
+        dx = width_m / metres_per_degree(max(abs(y0), abs(y1)))[0] * 1.1
         x0, y0, x1, y1 = x0 - dx, y0 - dy, x1 + dx, y1 + dy
     box = (float(x0), float(y0), float(x1), float(y1))
     shifted, boxes = [], []

@@ -63,6 +63,7 @@ from geofence.motion import (
     pop_timer,
     push_timer,
     remember,
+    report_crosses,
     seen_before,
     settle_dwells,
     step_member,
@@ -138,8 +139,8 @@ def judge(
 def move(
     visitors: Records, members: Records, zones: Records, rounds: F64, edges: F64, boxes: F64,
     dwells: I32, timers: Records, suspects: Records, rules: Records,
-    out: Records, tally: I64, nothing: U8, hits: I32, n: int, visitor: int, fix_ms: int,
-    lon: float, lat: float, accuracy_m: float, flags: int, row: int,
+    out: Records, tally: I64, nothing: U8, crosses: I32, hits: I32, n: int, visitor: int,
+    fix_ms: int, lon: float, lat: float, accuracy_m: float, flags: int, row: int,
 ) -> None:  # fmt: skip
     """Apply an accepted fix: timers due before it, exits, enters, dwells held back."""
     v = visitors[visitor]
@@ -151,6 +152,11 @@ def move(
     v["hold"] &= QUEUED
     v["hold"] |= (HISTORY if history else 0) | (MOCKED if flags & MOCK else 0)
     cause = BY_BACKLOG if history else BY_FIX
+    if len(crosses) > 0:
+        report_crosses(
+            visitors, members, zones, rounds, edges, rules, out, tally, crosses, hits, n, visitor,
+            fix_ms, lon, lat, row, cause,
+        )  # fmt: skip
     depart(
         visitors, members, zones, rounds, edges, boxes, dwells, timers, out, tally, nothing, hits,
         n, visitor, lon, lat, accuracy_m, rules[0]["exit_accuracy_m"], row, cause, fix_ms,
@@ -177,27 +183,27 @@ def look_up(
         x = lon[i] if lon[i] < 180.0 else lon[i] - 360.0
         u = int((x + 180.0) * UNITS_PER_DEGREE)
         v = min(int((lat[i] + 90.0) * UNITS_PER_DEGREE), (1 << 31) - 1)
-        value = nodes[(v >> 21) * ROOT_COLUMNS + (u >> 21)]
+        value = int(nodes[(v >> 21) * ROOT_COLUMNS + (u >> 21)])
         covers = 0
         if value & 3 == BLOCK:
             block = (value >> 2) * 4
-            covers = nodes[block]
-            value = nodes[block + 4 + (((v >> 17) & 15) << 4) + ((u >> 17) & 15)]
+            covers = int(nodes[block])
+            value = int(nodes[block + 4 + (((v >> 17) & 15) << 4) + ((u >> 17) & 15)])
             if value & 3 == BLOCK:
                 block = (value >> 2) * 4
-                covers |= nodes[block]
-                value = nodes[block + 4 + (((v >> 13) & 15) << 4) + ((u >> 13) & 15)]
+                covers |= int(nodes[block])
+                value = int(nodes[block + 4 + (((v >> 13) & 15) << 4) + ((u >> 13) & 15)])
                 shift = 11
                 while value & 3 == BLOCK:
                     block = (value >> 2) * 4
-                    covers |= nodes[block]
-                    value = nodes[block + 4 + (((v >> shift) & 3) << 2) + ((u >> shift) & 3)]
+                    covers |= int(nodes[block])
+                    value = int(nodes[block + 4 + (((v >> shift) & 3) << 2) + ((u >> shift) & 3)])
                     shift -= 2
         if covers != 0:
-            value = np.int32(-1)
+            value = -1
         elif value & 3 == RECORD:
-            touched ^= words[(value >> 2) * 4]
-        touched ^= visitors[visitor[i]]["head"]
+            touched ^= int(words[(value >> 2) * 4])
+        touched ^= int(visitors[visitor[i]]["head"])
         spots[i - start] = value
     return touched
 
@@ -215,7 +221,7 @@ def quiet(v: Records, t: int, x: float, y: float, flags: int, rules: Records) ->
 
 
 @kernel
-def observe(
+def observe_rows(
     visitor: I32, fix_ms: I64, lon: F64, lat: F64, accuracy_m: F32, speed_mps: F32, flags: U8,
     status: U8, now_ms: int, start: int,
     visitors: Records, rings: Records, members: Records, suspects: Records, zones: Records,
@@ -223,40 +229,11 @@ def observe(
     nodes: I32, words: I64, floats: F64, rounds: F64, edges: F64, boxes: F64,
     hits: I32, nothing: U8, dwells_max: int, crosses: I32, spots: I32,
 ) -> int:  # fmt: skip
-    """Apply fixes from row `start` on; return the row at which room ran out, or the end."""
-    visitors = borrowed(visitors)
-    rings = borrowed(rings)
-    members = borrowed(members)
-    suspects = borrowed(suspects)
-    zones = borrowed(zones)
-    dwells = borrowed(dwells)
-    timers = borrowed(timers)
-    silence = borrowed(silence)
-    rules = borrowed(rules)
-    out = borrowed(out)
-    tally = borrowed(tally)
-    nodes = borrowed(nodes)
-    words = borrowed(words)
-    floats = borrowed(floats)
-    rounds = borrowed(rounds)
-    edges = borrowed(edges)
-    boxes = borrowed(boxes)
-    hits = borrowed(hits)
-    nothing = borrowed(nothing)
-    crosses = borrowed(crosses)
-    spots = borrowed(spots)
-    visitor = borrowed(visitor)
-    fix_ms = borrowed(fix_ms)
-    lon = borrowed(lon)
-    lat = borrowed(lat)
-    accuracy_m = borrowed(accuracy_m)
-    speed_mps = borrowed(speed_mps)
-    flags = borrowed(flags)
-    status = borrowed(status)
+    """Do what `observe` does, on arrays that nobody counts."""
     r = rules[0]
     latest = now_ms + r["future_ms_max"] if r["future_ms_max"] > 0 else NEVER
     oldest = now_ms - r["age_ms_max"] if r["age_ms_max"] > 0 else UNSEEN
-    step = len(spots) - 1
+    step, calm = len(spots) - 1, len(crosses) == 0
     for chunk in range(start, len(visitor), step):
         end = min(chunk + step, len(visitor))
         spots[step] = look_up(visitor, lon, lat, chunk, end, nodes, words, visitors, spots) & 1
@@ -265,7 +242,7 @@ def observe(
             v = visitors[who]
             x, y = lon[i] if lon[i] < 180.0 else lon[i] - 360.0, lat[i]
             value, n = spots[i - chunk], -1
-            if t <= latest and t >= oldest and quiet(v, t, x, y, flags[i], r):
+            if calm and t <= latest and t >= oldest and quiet(v, t, x, y, flags[i], r):
                 head = v["head"]
                 if value == 0:
                     n, same = 0, head < 0
@@ -299,6 +276,28 @@ def observe(
             ):  # fmt: skip
                 return i
     return len(visitor)
+
+
+@kernel
+def observe(
+    visitor: I32, fix_ms: I64, lon: F64, lat: F64, accuracy_m: F32, speed_mps: F32, flags: U8,
+    status: U8, now_ms: int, start: int,
+    visitors: Records, rings: Records, members: Records, suspects: Records, zones: Records,
+    dwells: I32, timers: Records, silence: Records, rules: Records, out: Records, tally: I64,
+    nodes: I32, words: I64, floats: F64, rounds: F64, edges: F64, boxes: F64,
+    hits: I32, nothing: U8, dwells_max: int, crosses: I32, spots: I32,
+) -> int:  # fmt: skip
+    """Apply fixes from row `start` on; return the row at which room ran out, or the end."""
+    return observe_rows(
+        borrowed(visitor), borrowed(fix_ms), borrowed(lon), borrowed(lat),
+        borrowed(accuracy_m), borrowed(speed_mps), borrowed(flags), borrowed(status),
+        now_ms, start, borrowed(visitors), borrowed(rings), borrowed(members),
+        borrowed(suspects), borrowed(zones), borrowed(dwells), borrowed(timers),
+        borrowed(silence), borrowed(rules), borrowed(out), borrowed(tally), borrowed(nodes),
+        borrowed(words), borrowed(floats), borrowed(rounds), borrowed(edges),
+        borrowed(boxes), borrowed(hits), borrowed(nothing), dwells_max, borrowed(crosses),
+        borrowed(spots),
+    )  # fmt: skip
 
 
 @kernel
@@ -338,7 +337,7 @@ def observe_one(
     n = known if known >= 0 else locate(nodes, words, floats, rounds, x, y, hits)
     move(
         visitors, members, zones, rounds, edges, boxes, dwells, timers, suspects,
-        rules, out, tally, nothing, hits, n, who, t, x, y, accuracy_m, flags, i,
+        rules, out, tally, nothing, crosses, hits, n, who, t, x, y, accuracy_m, flags, i,
     )  # fmt: skip
     accept(visitors, rings, who, t, x, y, accuracy_m, speed_mps, now_ms)
     hush(visitors, silence, rules, tally, who)

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geofence import layout, limits
-from geofence.cells import CellIndex
 from geofence.columns import F64, I32, I64, U8, Cause, Pings, Transitions
 from geofence.errors import (
     OverlapExceeded,
@@ -32,6 +31,7 @@ from geofence.errors import (
     ZoneInvalid,
     ZoneUnknown,
 )
+from geofence.index import CellIndex
 from geofence.kernels import bound_edges
 from geofence.outlines import Figure, figure_of
 from geofence.shapes import Zone
@@ -59,6 +59,7 @@ class TrackingRules(msgspec.Struct, frozen=True, kw_only=True):
     mock_waits: a simulated location waits likewise.
     stale_ms: heard nothing for so long, a visit leaves the occupancy and its timers stop.
     close_ms: heard nothing for so long, a visit ends, with cause TIMEOUT.
+    cross_gap_ms: two fixes further apart in time report no crossing of what lies between.
     exit_accuracy_m: how much of a fix's accuracy counts towards the exit distance.
     """
 
@@ -69,6 +70,7 @@ class TrackingRules(msgspec.Struct, frozen=True, kw_only=True):
     mock_waits: bool = True
     stale_ms: int = 10 * 60_000
     close_ms: int = 30 * 60_000
+    cross_gap_ms: int = 5 * 60_000
     exit_accuracy_m: float = limits.EXIT_ACCURACY_M_MAX
 
     def __post_init__(self) -> None:
@@ -80,7 +82,13 @@ class TrackingRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OFF = TrackingRules(
-    future_ms_max=0, age_ms_max=0, teleport_mps=0.0, mock_waits=False, stale_ms=0, close_ms=0
+    future_ms_max=0,
+    age_ms_max=0,
+    teleport_mps=0.0,
+    mock_waits=False,
+    stale_ms=0,
+    close_ms=0,
+    cross_gap_ms=0,
 )
 
 
@@ -248,7 +256,9 @@ class Tracker:
         slots = [self.zone_slot(i) for i in ids]
         only = np.zeros(len(self.zone_ids), np.uint8)
         only[slots] = 1
-        who = np.unique(np.concatenate([self._with_members(s) for s in slots])) if slots else []
+        who: Any = (
+            np.unique(np.concatenate([self._with_members(s) for s in slots])) if slots else []
+        )
         done = self._collect(
             lambda start: leave_zones(
                 np.asarray(who, np.int32), start, now_ms, only, self._visitors, self._members,
@@ -294,7 +304,7 @@ class Tracker:
         return np.ascontiguousarray(self._zones["occupancy"][: len(self.zone_ids)])
 
     def inside(self, zone_slot: int) -> I32:
-        """Return the visitors with a visit to a zone in progress, stale ones left out, ascending."""
+        """Return the visitors with a visit to a zone in progress, ascending; not the stale."""
         return self._with_members(zone_slot, counted=True)
 
     def _with_members(self, slot: int, *, counted: bool = False) -> I32:
@@ -424,7 +434,9 @@ class Tracker:
         status = np.zeros(len(pings.visitor), np.uint8)
         transitions = self._collect(
             lambda start: observe(
-                *columns, status, now_ms, start, self._visitors, self._rings, self._members,
+                columns[0], columns[1], columns[2], columns[3], columns[4],
+                columns[5], columns[6], status, now_ms, start, self._visitors, self._rings,
+                self._members,
                 self._suspects, self._zones, self._dwells, self._timers, self._silence,
                 self._rules, self._out, self._tally, self._index.nodes, self._index.words,
                 self._index.floats, self._index.rounds, self._edges, self._boxes, self._hits,
@@ -591,10 +603,11 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def _checked(pings: Pings) -> list[Array]:
+def _checked(pings: Pings) -> Any:
     """Return the columns, contiguous, after checking types and lengths."""
     columns = []
-    for (name, dtype), column in zip(_COLUMNS.items(), pings, strict=True):
+    for name, dtype in _COLUMNS.items():
+        column: Array = getattr(pings, name)
         if column.dtype != dtype or column.ndim != 1 or len(column) != len(pings.visitor):
             raise PingsInvalid(name, f"must be one {np.dtype(dtype).name} a ping")
         columns.append(np.ascontiguousarray(column))
