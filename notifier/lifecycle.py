@@ -56,9 +56,9 @@ ENDED: Final[frozenset[State]] = frozenset(
 """States in which nothing more happens unless someone asks for it."""
 
 UNSENT: Final[frozenset[State]] = frozenset({"retired", "dead", "expired", "cancelled"})
-"""Ended without reaching the provider: what the decision had reserved can be released.
-
-`dropped` is not among them: the phone may have shown it.
+"""Ended without reaching the provider: what the decision had reserved can be released, unless an
+answer was lost on the way (an `in_doubt` settlement before, `Row.doubts`): the phone may then have
+shown it. For the same reason `dropped` is not among them.
 """
 
 

@@ -9,6 +9,7 @@ from notifier import lifecycle, limits, templates, variables
 from notifier.lifecycle import ENDED, STATES, UNSENT
 from notifier.variables import PATHS, SUFFIXES, Reader
 
+NEWLINE = "\n"
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 MEANINGS = {
@@ -42,29 +43,25 @@ KINDS = {
 def delivery() -> str:
     """docs/reference/delivery.md."""
     rows = [f"| `{state}` | {MEANINGS[state]} | {_released(state)} |" for state in STATES]
-    return "\n".join(
-        [
-            "# The states of a notification",
-            "",
-            "Made from the table in `notifier/lifecycle.py`, by `tests/notifier/test_reference.py`.",
-            "",
-            "| state | meaning | ended |",
-            "|---|---|---|",
-            *rows,
-            "",
-            "```mermaid",
-            lifecycle.diagram().rstrip(),
-            "```",
-            "",
-            f"A notification is tried at most {limits.ATTEMPTS_MAX} times, within its time to live. "
-            "Waits double from",
-            f"{limits.RETRY_BASE_MS // 1000} s, with jitter; a provider's Retry-After is obeyed. "
-            "Retries are safe on the inbox and the log; on FCM a",
-            "send whose answer was lost is repeated, under the same replacement tag, or dropped, as "
-            "the campaign says.",
-            "",
-        ]
-    )
+    return f"""\
+# The states of a notification
+
+Made from the table of `notifier/lifecycle.py` by `tests/notifier/test_reference.py`.
+
+| state | meaning | ended |
+|---|---|---|
+{NEWLINE.join(rows)}
+
+```mermaid
+{lifecycle.diagram().rstrip()}
+```
+
+A notification is tried at most {limits.ATTEMPTS_MAX} times, within its time to live. Waits double
+from {limits.RETRY_BASE_MS // 1000} s, with jitter; a provider's Retry-After is obeyed. Repeating is
+harmless on the inbox and the log. On FCM a send whose answer was lost is repeated under the same
+replacement tag, so that a phone shows it once, or dropped: the campaign says which. What was ever
+in doubt may have been shown, so nothing that its decision had reserved is released.
+"""
 
 
 def _released(state: str) -> str:
