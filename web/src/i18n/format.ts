@@ -28,6 +28,10 @@ export const formatFactor = (value: number): string => tenths.value.format(value
 export const formatShort = (value: number): string =>
   value < 100_000 ? whole.value.format(value) : compact.value.format(value);
 
+/** For notes under a figure, where five digits are already too many. */
+export const formatBrief = (value: number): string =>
+  value < 10_000 ? whole.value.format(value) : compact.value.format(value);
+
 /** A duration given in microseconds, in the unit that reads best: [number, unit]. */
 export function splitDuration(us: number): readonly [string, string] {
   if (us < 1_000) return [whole.value.format(us), "µs"];

@@ -53,7 +53,7 @@ export const fr: Catalogue = {
     title: "Chiffres",
     visitors: "Visiteurs",
     visitorsSimulated: "simulés",
-    pushes: "Messages envoyés",
+    pushes: "Envoyés",
     ofDecisions: (decisions) => `${decisions} décisions`,
     held: "Retenus",
     heldShare: (share) => `${share} du total`,

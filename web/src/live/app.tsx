@@ -10,7 +10,7 @@ export function App() {
   if (phase.value === "unauthorised") return <Login />;
   return (
     <div class="console">
-      <a class="skip" href="#messages">
+      <a class="skip" href="#panel">
         {messages.value.app.skip}
       </a>
       <Header />

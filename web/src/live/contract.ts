@@ -23,11 +23,14 @@ export type Level = "quiet" | "moderate" | "busy" | "very_busy" | "full" | "unkn
 export type Trend = "up" | "down" | "flat";
 export type BasemapKind =
   | "water"
+  | "lake"
   | "river"
   | "park"
+  | "wood"
   | "town"
   | "road"
   | "path"
+  | "cycle"
   | "boat"
   | "peak"
   | "label";
@@ -59,6 +62,12 @@ export interface PlaceProperties {
 export interface BasemapProperties {
   readonly kind: BasemapKind;
   readonly name?: Multilingual | string | null;
+  /** Of a label: 1 is the most important. */
+  readonly rank?: number;
+  /** Of a label: it names water. */
+  readonly water?: boolean;
+  /** Of a peak: its height above the sea. */
+  readonly height_m?: number;
 }
 
 export interface Campaign {
@@ -124,8 +133,9 @@ export interface PushMessage {
   readonly type: "push";
   readonly id: string;
   readonly at_ms: number;
-  readonly lon: number;
-  readonly lat: number;
+  /** Where it fired; null for real visitors, who are shown by their zone only. */
+  readonly lon: number | null;
+  readonly lat: number | null;
   /** BCP 47 tag of title and body. */
   readonly lang: string;
   readonly title: string;
@@ -134,6 +144,7 @@ export interface PushMessage {
   readonly campaign_name: string;
   /** Zone id, or null when no zone caused it. */
   readonly zone: string | null;
+  /** Empty for real visitors. */
   readonly visitor_label: string;
 }
 

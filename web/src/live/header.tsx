@@ -4,7 +4,7 @@ import { inLanguage, language, messages } from "../i18n/index.ts";
 import { narrow } from "../ui/environment.ts";
 import { Beacon } from "../ui/icon.tsx";
 import { LanguageSwitch } from "../ui/language-switch.tsx";
-import { clock, link, phase, scene } from "./store.ts";
+import { clock, link, phase, scene, simulated } from "./store.ts";
 
 /** Faster than this, seconds would be a blur. */
 const SECONDS_UP_TO_SPEED = 5;
@@ -31,7 +31,7 @@ function Clock() {
   const factor = formatFactor(told.speed);
   const format = told.speed <= SECONDS_UP_TO_SPEED && !narrow.value ? formatSeconds : formatTime;
   return (
-    <div class="clock" title={scene.value?.simulated ? text.simulatedNow : text.now}>
+    <div class="clock" title={simulated.value ? text.simulatedNow : text.now}>
       <span class="clock-day">{formatDay(now_ms, zone)}</span>
       <time class="clock-time tabular" dateTime={new Date(now_ms).toISOString()}>
         {format(now_ms, zone)}
@@ -69,7 +69,7 @@ export function Header() {
           ? inLanguage(destination.name, language.value, destination.default_language)
           : "Balise"}
       </h1>
-      {scene.value?.simulated && (
+      {simulated.value && (
         <span class="chip simulated" title={text.simulatedHint}>
           <i class="visitor-dot" aria-hidden="true" />
           {text.simulated}

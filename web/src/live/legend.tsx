@@ -3,7 +3,7 @@ import { messages } from "../i18n/index.ts";
 import { narrow } from "../ui/environment.ts";
 import { Icon } from "../ui/icon.tsx";
 import type { Level } from "./contract.ts";
-import { scene } from "./store.ts";
+import { simulated } from "./store.ts";
 
 const RAMP: readonly Level[] = ["quiet", "moderate", "busy", "very_busy", "full", "unknown"];
 
@@ -12,7 +12,6 @@ export function Legend() {
   const text = messages.value;
   const open = useSignal<boolean | null>(null);
   const shown = open.value ?? !narrow.value;
-  const simulated = scene.value?.simulated ?? false;
   return (
     <div class="legend" data-open={shown}>
       <button
@@ -40,8 +39,8 @@ export function Legend() {
         </ul>
         <ul class="legend-marks">
           <li>
-            <i class={simulated ? "visitor-dot" : "density-dot"} aria-hidden="true" />
-            {simulated ? text.map.simulatedVisitor : text.map.density}
+            <i class={simulated.value ? "visitor-dot" : "density-dot"} aria-hidden="true" />
+            {simulated.value ? text.map.simulatedVisitor : text.map.density}
           </li>
           <li>
             <i class="push-dot" aria-hidden="true" />

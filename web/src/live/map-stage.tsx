@@ -37,10 +37,10 @@ function feedMap(map: LiveMap): () => void {
       if (shownZone.value) map.showZone(shownZone.value.id);
     }),
     effect(() => {
-      const push = focusedPush.value;
-      if (!push) return;
-      map.showPoint(push.lon, push.lat);
-      map.ring(push.lon, push.lat);
+      const place = focusedPush.value && map.placeOf(focusedPush.value);
+      if (!place) return;
+      map.showPoint(...place);
+      map.ring(...place);
     }),
   ];
   let first = true;
@@ -130,7 +130,10 @@ export function MapStage() {
               map.moveVisitors(positions);
               map.setDensity(frame.density);
             };
-            const ring: Parameters<typeof onPush.add>[0] = (push) => map.ring(push.lon, push.lat);
+            const ring: Parameters<typeof onPush.add>[0] = (push) => {
+              const place = map.placeOf(push);
+              if (place) map.ring(...place);
+            };
             onPositions.add(move);
             onPush.add(ring);
             leave = () => {

@@ -35,6 +35,8 @@ export interface Clock {
 export const phase = signal<Phase>("loading");
 export const link = signal<Link>({ state: "connecting" });
 export const scene = signal<Scene | null>(null);
+/** True where visitors are simulated: the scene says so, or the first frame that carries some. */
+export const simulated = signal(false);
 export const figures = signal<Figures | null>(null);
 export const clock = signal<Clock | null>(null);
 export const zoneStates = signal<ReadonlyMap<string, ZoneState>>(new Map());
@@ -93,6 +95,7 @@ function takeFrame(frame: FrameMessage): void {
     entries.value = addHeld(entries.value, held, frame.now_ms);
   }
   figures.value = frame.figures;
+  if (frame.simulated !== "") simulated.value = true;
   clock.value = { now_ms: frame.now_ms, speed: frame.speed, told_ms: performance.now() };
   zoneStates.value = new Map(frame.zones.map((zone) => [zone.id, zone]));
   pingHistory.value = withSample(pingHistory.value, frame.figures.pings_per_s);

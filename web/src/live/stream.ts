@@ -8,7 +8,7 @@ import {
   STREAM_PATH,
   UNAUTHORISED_CLOSE_CODE,
 } from "./contract.ts";
-import { link, phase, scene, take } from "./store.ts";
+import { link, phase, scene, simulated, take } from "./store.ts";
 
 /** Frames come twice a second or more; ten seconds of silence means that the line is dead. */
 const SILENCE_MS = 10_000;
@@ -51,8 +51,12 @@ async function loadScene(): Promise<boolean> {
     if (!answer.ok) throw new Error(`scene: ${answer.status}`);
     const text = await answer.text();
     // The same scene keeps its map: rebuilding it at each reconnection would make the page blink.
-    if (text !== sceneText) scene.value = JSON.parse(text) as Scene;
-    sceneText = text;
+    if (text !== sceneText) {
+      const read = JSON.parse(text) as Scene;
+      if (read.simulated) simulated.value = true;
+      scene.value = read;
+      sceneText = text;
+    }
     phase.value = "ready";
     return true;
   } catch {

@@ -6,6 +6,8 @@
 
 /** Positions between pixels that have a stamp of their own, each way: movement stays smooth. */
 const PHASES = 4;
+const CORE_ALPHA = 0.78;
+const HALO_ALPHA = 0.4;
 
 export type Colour = readonly [red: number, green: number, blue: number];
 
@@ -17,9 +19,15 @@ export interface Stamps {
 
 const clamp01 = (value: number) => Math.min(1, Math.max(0, value));
 
-/** A pixel in the byte order of ImageData (little-endian, as every browser runs). */
-const pixel = ([red, green, blue]: Colour, alpha: number) =>
-  ((Math.round(alpha * 255) << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+/** The core over its halo, as a pixel in the byte order of ImageData (little-endian everywhere). */
+function blend(fill: Colour, inside: number, edge: Colour, around: number): number {
+  const alpha = inside + around * (1 - inside);
+  if (alpha === 0) return 0;
+  const [red, green, blue] = fill.map((core, i) =>
+    Math.round((core * inside + (edge[i] as number) * around * (1 - inside)) / alpha),
+  ) as unknown as Colour;
+  return ((Math.round(alpha * 255) << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
 
 /**
  * @param radius of the dot, in device pixels
@@ -35,10 +43,9 @@ export function makeStamps(radius: number, halo: number, fill: Colour, edge: Col
     for (let y = 0; y < size; y++) {
       for (let x = 0; x < size; x++) {
         const distance = Math.hypot(x + 0.5 - centreX, y + 0.5 - centreY);
-        const inside = 0.8 * clamp01(radius + 0.5 - distance);
-        const around = 0.55 * clamp01(radius + halo + 0.5 - distance);
-        if (inside >= around && inside > 0) stamp[y * size + x] = pixel(fill, inside);
-        else if (halo > 0 && around > 0) stamp[y * size + x] = pixel(edge, around);
+        const inside = CORE_ALPHA * clamp01(radius + 0.5 - distance);
+        const around = halo > 0 ? HALO_ALPHA * clamp01(radius + halo + 0.5 - distance) : 0;
+        stamp[y * size + x] = blend(fill, inside, edge, around);
       }
     }
     phases.push(stamp);

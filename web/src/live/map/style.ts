@@ -48,6 +48,8 @@ const shape = (type: "Point" | "LineString" | "Polygon"): FilterSpecification =>
 const both = (...filters: FilterSpecification[]): FilterSpecification =>
   ["all", ...filters] as FilterSpecification;
 
+const onWater: FilterSpecification = ["==", ["get", "water"], true];
+
 /** A width or size that grows with zoom between two stops. */
 const grow = (z1: number, v1: number, z2: number, v2: number): ExpressionSpecification => [
   "interpolate",
@@ -104,14 +106,14 @@ function ground(color: Palette): LayerSpecification[] {
       id: "parks",
       type: "fill",
       source,
-      filter: both(kind("park"), shape("Polygon")),
+      filter: both(kind("park", "wood"), shape("Polygon")),
       paint: { "fill-color": color("map-park") },
     },
     {
       id: "water",
       type: "fill",
       source,
-      filter: both(kind("water", "river"), shape("Polygon")),
+      filter: both(kind("water", "lake", "river"), shape("Polygon")),
       paint: { "fill-color": color("map-water"), "fill-outline-color": color("map-water-line") },
     },
     {
@@ -142,8 +144,8 @@ function ground(color: Palette): LayerSpecification[] {
       id: "paths",
       type: "line",
       source,
-      filter: both(kind("path"), shape("LineString")),
-      minzoom: 11,
+      filter: both(kind("path", "cycle"), shape("LineString")),
+      minzoom: 10,
       paint: {
         "line-color": color("map-path"),
         "line-width": grow(11, 0.8, 16, 2.5),
@@ -259,7 +261,16 @@ function names(color: Palette, language: Language): LayerSpecification[] {
         "text-size": grow(10, 12, 15, 18),
         "text-letter-spacing": 0.08,
       },
-      paint: { "text-color": color("map-label-water"), "text-opacity": 0.9 },
+      paint: { "text-color": color("map-label-water") },
+    },
+    {
+      id: "name-waters-part",
+      type: "symbol",
+      source: "basemap",
+      filter: both(kind("label"), onWater),
+      minzoom: 11,
+      layout: { ...text, "text-font": REGULAR, "text-size": 11, "text-letter-spacing": 0.06 },
+      paint: { "text-color": color("map-label-water") },
     },
     {
       id: "name-peak",
@@ -269,9 +280,16 @@ function names(color: Palette, language: Language): LayerSpecification[] {
       minzoom: 10.5,
       layout: {
         ...text,
-        "text-field": ["concat", "▲ ", labelIn(language)],
+        "text-field": [
+          "concat",
+          "▲ ",
+          labelIn(language),
+          ["case", ["has", "height_m"], ["concat", "\n", ["get", "height_m"], " m"], ""],
+        ],
         "text-font": REGULAR,
         "text-size": 11,
+        "text-max-width": 12,
+        "symbol-sort-key": ["-", 0, ["coalesce", ["get", "height_m"], 0]],
       },
       paint: { "text-color": color("map-label"), "text-opacity": 0.85, ...halo },
     },
@@ -279,12 +297,13 @@ function names(color: Palette, language: Language): LayerSpecification[] {
       id: "places",
       type: "circle",
       source: "places",
-      minzoom: 11.5,
+      minzoom: 11.2,
       paint: {
-        "circle-radius": ["case", ["get", "must_see"], 4, 2.8],
-        "circle-color": color("map-place"),
-        "circle-stroke-color": color("map-label-halo"),
-        "circle-stroke-width": 1.4,
+        // Hollow, so that nobody takes a place for a visitor.
+        "circle-radius": ["case", ["get", "must_see"], 3.6, 2.6],
+        "circle-color": color("map-label-halo"),
+        "circle-stroke-color": color("map-place"),
+        "circle-stroke-width": 1.5,
       },
     },
     {
@@ -306,8 +325,21 @@ function names(color: Palette, language: Language): LayerSpecification[] {
       id: "name-town",
       type: "symbol",
       source: "basemap",
-      filter: kind("town", "label"),
-      layout: { ...text, "text-font": STRONG, "text-size": grow(10, 11, 15, 15) },
+      filter: both(kind("town", "label"), shape("Point"), ["!", onWater] as FilterSpecification),
+      layout: {
+        ...text,
+        "text-font": STRONG,
+        "text-size": [
+          "interpolate",
+          ["linear"],
+          ["zoom"],
+          10,
+          ["match", ["get", "rank"], 1, 14, 2, 11, 10],
+          15,
+          ["match", ["get", "rank"], 1, 20, 2, 15, 13],
+        ],
+        "symbol-sort-key": ["coalesce", ["get", "rank"], 2],
+      },
       paint: { "text-color": color("map-label"), ...halo },
     },
     {
@@ -329,7 +361,9 @@ export function layers(color: Palette, language: Language): LayerSpecification[]
 export function mapStyle(scene: Scene, color: Palette, language: Language): StyleSpecification {
   const fallback = scene.destination.default_language;
   const geojson = (data: FeatureCollection) => ({ type: "geojson" as const, data });
-  const waters = scene.basemap.features.filter(({ properties }) => properties.kind === "water");
+  const waters = scene.basemap.features.filter(({ properties }) =>
+    ["water", "lake"].includes(properties.kind),
+  );
   const names: FeatureCollection<Point, { name?: Multilingual | string | null }> = {
     type: "FeatureCollection",
     features: [...labelPoints(waters, "water"), ...labelPoints(scene.zones.features, "zone")],

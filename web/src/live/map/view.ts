@@ -7,7 +7,7 @@ import {
   setWorkerUrl,
 } from "maplibre-gl";
 import type { Language } from "../../i18n/index.ts";
-import type { DensityCell, Scene, ZoneState } from "../contract.ts";
+import type { DensityCell, PushMessage, Scene, ZoneState } from "../contract.ts";
 import { pointInside } from "./geometry.ts";
 import { Overlay } from "./overlay.ts";
 import {
@@ -141,6 +141,12 @@ export class LiveMap {
 
   moveVisitors(degrees: Float32Array): void {
     this.overlay.move(degrees);
+  }
+
+  /** Where a message fired: its visitor's place, or its zone's for visitors who are real. */
+  placeOf(push: PushMessage): [lon: number, lat: number] | null {
+    if (push.lon !== null && push.lat !== null) return [push.lon, push.lat];
+    return (push.zone && this.anchors.get(push.zone)) || null;
   }
 
   ring(lon: number, lat: number): void {

@@ -67,11 +67,11 @@ function PushCard({ push }: { push: PushMessage }) {
           {formatTime(push.at_ms, timeZone())}
         </time>
       </header>
-      <h3 lang={push.lang}>{push.title}</h3>
+      <h2 lang={push.lang}>{push.title}</h2>
       <p lang={push.lang}>{push.body}</p>
       <footer>
         <Icon name="pin" />
-        <span>{where ? `${where} · ${push.visitor_label}` : push.visitor_label}</span>
+        <span>{[where, push.visitor_label].filter(Boolean).join(" · ")}</span>
       </footer>
       <button
         type="button"

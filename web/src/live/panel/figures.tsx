@@ -1,9 +1,9 @@
 import type { ComponentChildren } from "preact";
-import { formatShare, formatShort, splitDuration } from "../../i18n/format.ts";
+import { formatBrief, formatShare, formatShort, splitDuration } from "../../i18n/format.ts";
 import { messages } from "../../i18n/index.ts";
 import { Sparkline } from "../../ui/sparkline.tsx";
 import type { Figures } from "../contract.ts";
-import { figures, HISTORY_MAX, latencyHistory, pingHistory, scene } from "../store.ts";
+import { figures, HISTORY_MAX, latencyHistory, pingHistory, simulated } from "../store.ts";
 
 const DASH = "–";
 
@@ -68,25 +68,22 @@ export function FigureTiles() {
         <Tile
           label={text.pushes}
           tone="accent"
-          note={text.ofDecisions(now ? formatShort(now.decisions) : DASH)}
+          note={text.ofDecisions(now ? formatBrief(now.decisions) : DASH)}
         >
           {now ? formatShort(now.pushes) : DASH}
         </Tile>
         <Tile label={text.held} note={text.heldShare(now ? formatShare(share) : DASH)}>
           {now ? formatShort(held) : DASH}
         </Tile>
-        <Tile
-          label={text.visitors}
-          note={scene.value?.simulated ? text.visitorsSimulated : "\u00a0"}
-        >
+        <Tile label={text.visitors} note={simulated.value ? text.visitorsSimulated : "\u00a0"}>
           {now ? formatShort(now.visitors) : DASH}
         </Tile>
         <Tile
           label={text.pings}
           note={
             now && now.queue > 0
-              ? text.queue(formatShort(now.queue))
-              : text.pingsTotal(now ? formatShort(now.pings) : DASH)
+              ? text.queue(formatBrief(now.queue))
+              : text.pingsTotal(now ? formatBrief(now.pings) : DASH)
           }
           curve={<Sparkline samples={pingHistory.value} room={HISTORY_MAX} />}
           wide
@@ -120,7 +117,7 @@ export function Strip() {
     [text.pushes, now ? formatShort(now.pushes) : DASH],
     [text.held, now ? formatShort(heldTotal(now)) : DASH],
     [
-      scene.value?.simulated ? messages.value.app.simulated : text.visitors,
+      simulated.value ? messages.value.app.simulated : text.visitors,
       now ? formatShort(now.visitors) : DASH,
     ],
     [text.p99Strip, <Duration key="p99" us={now?.match_p99_us} />],

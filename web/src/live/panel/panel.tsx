@@ -93,7 +93,7 @@ export function Panel() {
   }, [push, zone, open]);
 
   return (
-    <aside class="panel" data-open={open.value}>
+    <aside class="panel" id="panel" tabIndex={-1} data-open={open.value}>
       {narrow.value ? (
         <div class="sheet-head" {...drag}>
           <button
