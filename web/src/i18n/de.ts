@@ -108,7 +108,7 @@ export const de: Catalogue = {
     more: (count) => (count === 1 ? "1 neuere Nachricht" : `${count} neuere Nachrichten`),
     showOnMap: "Auf der Karte zeigen",
     language: (name) => `Verfasst auf ${name}`,
-    heldBack: (count) => `${count} zurückgehalten`,
+    heldBack: (_count, text) => `${text} zurückgehalten`,
     skipped: (count) => `${count} weitere Nachrichten im selben Moment`,
     announce: (title, language) => `Nachricht auf ${language} gesendet: ${title}`,
     announceMany: (count, title) => `${count} Nachrichten gesendet. Die neueste: ${title}`,

@@ -108,7 +108,7 @@ export const en = {
     more: (count: number) => (count === 1 ? "1 newer message" : `${count} newer messages`),
     showOnMap: "Show on the map",
     language: (name: string) => `Written in ${name}`,
-    heldBack: (count: string) => `${count} held back`,
+    heldBack: (_count: number, text: string) => `${text} held back`,
     skipped: (count: string) => `${count} more messages in the same moment`,
     announce: (title: string, language: string) => `Message sent in ${language}: ${title}`,
     announceMany: (count: number, title: string) => `${count} messages sent. The latest: ${title}`,

@@ -112,7 +112,7 @@ export const fr: Catalogue = {
       count < 2 ? `${count} message plus récent` : `${count} messages plus récents`,
     showOnMap: "Montrer sur la carte",
     language: (name) => `Rédigé en ${name}`,
-    heldBack: (count) => `${count} retenus`,
+    heldBack: (count, text) => `${text} ${count < 2 ? "retenu" : "retenus"}`,
     skipped: (count) => `${count} autres messages au même moment`,
     announce: (title, language) => `Message envoyé en ${language} : ${title}`,
     announceMany: (count, title) => `${count} messages envoyés. Le dernier : ${title}`,

@@ -10,7 +10,10 @@ import type { Palette } from "./style.ts";
 
 const RING_MS = 2_200;
 /** More rings at once than an eye can follow; the oldest give way. */
-const RINGS_MAX = 40;
+const RINGS_MAX = 24;
+/** A ring starts only where none has started so near and so lately. */
+const CROWDED_PX = 26;
+const CROWDED_MS = 900;
 /** Thirty pictures a second look continuous for people on foot and leave the processor alone. */
 const PICTURE_MS = 1_000 / 31;
 const TILE_PX = 512;
@@ -92,7 +95,14 @@ export class Overlay {
 
   ring(lon: number, lat: number): void {
     const [x, y] = this.relative(lon, lat);
-    this.rings.push({ x, y, since_ms: performance.now() });
+    const now = performance.now();
+    const near = CROWDED_PX / this.view().scale;
+    // In a burst, one ring speaks for its neighbours: a knot of rings says less than one.
+    const spoken = this.rings.some(
+      (ring) => now - ring.since_ms < CROWDED_MS && Math.hypot(ring.x - x, ring.y - y) < near,
+    );
+    if (spoken) return;
+    this.rings.push({ x, y, since_ms: now });
     if (this.rings.length > RINGS_MAX) this.rings.shift();
     this.wake();
   }
@@ -202,7 +212,7 @@ export class Overlay {
       }
       pen.globalAlpha = this.still ? 1 : Math.min(1, 3 * (1 - age));
       pen.beginPath();
-      pen.arc(x, y, 5, 0, 2 * Math.PI);
+      pen.arc(x, y, 4.5, 0, 2 * Math.PI);
       pen.fill();
     }
     pen.restore();

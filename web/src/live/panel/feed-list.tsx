@@ -93,7 +93,7 @@ function HeldLine({ entry }: { entry: HeldEntry }) {
   return (
     <div class="card held-line">
       <Icon name="hand" />
-      <b class="tabular">{messages.value.feed.heldBack(formatCount(entry.total))}</b>
+      <b class="tabular">{messages.value.feed.heldBack(entry.total, formatCount(entry.total))}</b>
       <span class="tabular">{why.join(" · ")}</span>
     </div>
   );
