@@ -17,6 +17,18 @@ _SECRET = re.compile(
 REMOVED: Final = "[removed]"
 
 
+class _Stderr:
+    """Writes lines to whatever stderr is when they are written."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    debug = info = warning = error = critical = msg
+
+
 def configure(*, level: str, form: Literal["auto", "json", "console"]) -> None:
     """Send structlog's and logging's lines to stderr, from `level` up."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -33,7 +45,7 @@ def configure(*, level: str, form: Literal["auto", "json", "console"]) -> None:
             else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_Stderr,
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, force=True)

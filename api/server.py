@@ -32,6 +32,7 @@ from engine.pipeline import Pipeline
 from engine.planner import Planner
 from engine.recovery import recover
 from engine.store import Store
+from engine.warming import warm
 from notifier.channels import Channel
 from notifier.channels.fcm import FcmChannel
 from notifier.channels.inbox import Hub, InboxChannel
@@ -87,6 +88,7 @@ class Server:
         async with contextlib.AsyncExitStack() as stack:
             hold = await asyncio.to_thread(_hold, data)
             stack.callback(hold.close)
+            await asyncio.to_thread(warm)
             store = await asyncio.to_thread(lambda: Store(data, clock=SystemClock()))
             stack.push_async_callback(asyncio.to_thread, store.close)
             hub = Hub()

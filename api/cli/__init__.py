@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli import campaigns, decisions, imports, keys, serve
+from api import logs
+from api.cli import campaigns, decisions, demo, imports, keys, serve
 from api.errors import ApiError
 from api.routes.ops import version
 from engine.errors import EngineError
@@ -28,6 +29,7 @@ imports.add(app)
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(keys.app, name="keys")
 decisions.add(app)
+demo.add(app)
 
 
 def _version(asked: bool) -> None:
@@ -44,6 +46,7 @@ def root(
     ] = False,
 ) -> None:
     """Geofencing and push engine for tourist destinations."""
+    logs.configure(level="warning", form="auto")
 
 
 def main() -> None:

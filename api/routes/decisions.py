@@ -82,7 +82,7 @@ class NotificationAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision in full. `decided_ms` is by the engine's clock, `times` by the machine's."""
+    """A decision in full. `decided_ms` is the engine's now: the tick in which it was decided."""
 
     id: str
     campaign: str
