@@ -39,6 +39,10 @@ class FastClock:
     def now_ms(self) -> int:
         return int(self._base_ms + (time.monotonic() - self._base_s) * 1000 * self.speed)
 
+    def restart(self, start_ms: int) -> None:
+        """Begin again at `start_ms`, now."""
+        self._base_ms, self._base_s = float(start_ms), time.monotonic()
+
     def set_speed(self, speed: float) -> None:
         """Go on from now at another speed."""
         self._base_ms, self._base_s = float(self.now_ms()), time.monotonic()

@@ -62,15 +62,17 @@ class Figures:
             for kind in Kind:
                 if kinds[kind]:
                     self.transitions[kind.name.lower()] += int(kinds[kind])
+        campaigns = {decision.id: decision.campaign for decision in effects.decisions}
+        self.decisions += len(effects.decisions)
         for decision in effects.decisions:
-            self.decisions += 1
-            if decision.verdict == "send":
-                self.sent[decision.campaign] += 1
-            else:
+            if decision.verdict != "send":
                 self.held[decision.reason.value] += 1
+        self.notifications += len(effects.notifications)
         for notification in effects.notifications:
-            self.notifications += 1
-            self.languages[notification.lang] += 1
+            campaign = campaigns.pop(notification.decision_id, None)
+            if campaign is not None:  # of several devices and channels the first one counts
+                self.sent[campaign] += 1
+                self.languages[notification.lang] += 1
         for outcome in effects.outcomes:
             self.outcomes[outcome.state] += 1
 
@@ -84,7 +86,7 @@ class Figures:
 
     @property
     def pushes(self) -> int:
-        """Decisions to send that made at least one notification."""
+        """Decisions that made at least one notification."""
         return sum(self.sent.values())
 
     def pings_per_s(self, at_s: float) -> float:

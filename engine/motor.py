@@ -9,7 +9,7 @@ effects handed to the store, in one transaction with the position they go up to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -140,7 +140,25 @@ class Motor:
             loops.append(self._sync_loop())
         if ticking:
             loops.append(self._tick_loop())
-        self._tasks = [asyncio.create_task(each) for each in loops]
+        self._tasks = [asyncio.create_task(self._guarded(each)) for each in loops]
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a loop for ever; a fault of ours stops the engine rather than a part of it."""
+        try:
+            await work
+        except Exception as error:
+            self._stop_taking(error)
+            raise
+
+    def _stop_taking(self, error: Exception) -> None:
+        """The state can no longer be trusted: take nothing more, and say so."""
+        self.blocked = f"the engine failed ({type(error).__name__}); restart it"
+        log.error("engine.failed", exc_info=error)
+        for job in [*self._waiting, *self._group.jobs]:
+            if not job.done.done():
+                job.done.set_exception(LogRefused(reason=self.blocked))
+        self._waiting = []
+        self._idle.set()
 
     async def stop(self) -> None:
         """Refuse new entries, commit and store what was taken, then stop."""
@@ -248,11 +266,7 @@ class Motor:
         try:
             self._pump()
         except Exception as error:
-            self.blocked = f"the engine failed ({type(error).__name__}); restart it"
-            for job in self._waiting:
-                if not job.done.done():
-                    job.done.set_exception(LogRefused(reason=self.blocked))
-            self._waiting = []
+            self._stop_taking(error)
             raise
 
     def _pump_now(self) -> None:

@@ -26,6 +26,8 @@ class Simulation:
     async def prepare(self, content: Sequence[Draft], start_ms: int) -> None:
         """Publish the content, register everybody and take their consents."""
         await self._motor.tick(start_ms)
+        # Nobody is anywhere before the first fixes: counters start when everybody has sent some.
+        self._counted_ms = start_ms + limits.SIMULATED_FIRST_COUNT_MS - limits.SIMULATED_COUNTER_MS
         await self._motor.change(content, author="demo")
         for person in self._walkers.people:
             self._motor.submit_soon(
