@@ -91,7 +91,7 @@ def _key(row: SqlRow[Any]) -> KeyRow:
 
 
 def _put_key(to: Connection, values: dict[str, Any]) -> None:
-    to.execute(upsert(to, _keys), [values])
+    upsert(to, _keys, [values])
 
 
 _USE = (
@@ -112,6 +112,6 @@ def _put_refresh(to: Connection, row: RefreshRow, replaces: str | None, now_ms: 
 
 
 def _secret(to: Connection, name: str, fresh: str) -> str:
-    to.execute(insert_new(to, tables.meta, "name"), [{"name": name, "value": fresh}])
+    insert_new(to, tables.meta, [{"name": name, "value": fresh}], key="name")
     query = select(tables.meta.c.value).where(tables.meta.c.name == name)
     return str(to.execute(query).scalar_one())

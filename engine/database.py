@@ -7,16 +7,17 @@ so that one that fails leaves the others alone.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import Connection, Dialect, Engine, Executable, Table, bindparam, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
@@ -213,15 +214,49 @@ def _engine(path: Path, begin: str, pragmas: Sequence[str]) -> Engine:
     return engine
 
 
-def _insert(connection: Connection, table: Table) -> Insert:
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+Rows = Sequence[Mapping[str, Any]]
 
 
-def upsert(connection: Connection, table: Table, *, keep: Sequence[str] = ()) -> Insert:
+def upsert(connection: Connection, table: Table, rows: Rows, *, keep: tuple[str, ...] = ()) -> int:
     """Insert rows, or change those whose primary key is there, but for their columns in `keep`."""
-    statement = _insert(connection, table)
+    return write_rows(connection, _upsert(connection.dialect.name, table, keep), rows)
+
+
+def insert_new(connection: Connection, table: Table, rows: Rows, *, key: str = "id") -> int:
+    """Insert rows, passing over those whose `key` is there; returns how many were new."""
+    return write_rows(connection, _insert_new(connection.dialect.name, table, key), rows)
+
+
+def write_rows(connection: Connection, statement: Executable, rows: Rows) -> int:
+    """Run a statement for each row; returns how many rows it changed.
+
+    Half the time of a large batch would go into SQLAlchemy's handling of each row's parameters.
+    Where the driver takes them by place, they are handed over as they stand instead: rows hold
+    nothing but what drivers know (texts, numbers, None), and constants stand in the statement.
+    """
+    if not rows:
+        return 0
+    sql, places = _compiled(connection.dialect, statement)
+    if places is None:
+        return connection.execute(statement, list(rows)).rowcount
+    values: list[tuple[Any, ...]] = [tuple(map(row.__getitem__, places)) for row in rows]
+    return connection.exec_driver_sql(sql, values).rowcount
+
+
+@functools.cache
+def _compiled(dialect: Dialect, statement: Executable) -> tuple[str, Sequence[str] | None]:
+    """A statement's SQL, and its parameters by place where the driver takes them so."""
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    return str(compiled), compiled.positiontup
+
+
+def _insert(dialect: str, table: Table) -> Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+@functools.cache
+def _upsert(dialect: str, table: Table, keep: tuple[str, ...]) -> Insert:
+    statement = _insert(dialect, table)
     keys = [column.name for column in table.primary_key]
     changed = {
         column.name: statement.excluded[column.name]
@@ -231,6 +266,8 @@ def upsert(connection: Connection, table: Table, *, keep: Sequence[str] = ()) ->
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
-def insert_new(connection: Connection, table: Table, key: str = "id") -> Insert:
-    """Insert rows, passing over those whose `key` is there."""
-    return _insert(connection, table).on_conflict_do_nothing(index_elements=[key])
+@functools.cache
+def _insert_new(dialect: str, table: Table, key: str) -> Insert:
+    given = [column.name for column in table.columns if column.autoincrement is not True]
+    values: dict[str, Any] = {name: bindparam(name) for name in given}
+    return _insert(dialect, table).values(values).on_conflict_do_nothing(index_elements=[key])

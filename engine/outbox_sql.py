@@ -6,11 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, bindparam, case, exists, func, or_, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy import Row as SqlRow
 
 from engine import limits, tables
-from engine.database import Database, insert_new
+from engine.database import Database, insert_new, write_rows
 from engine.errors import Overloaded, StoreRefused
 from engine.projection import notification_row, text_of
 from engine.records import Outcome
@@ -107,9 +118,7 @@ class SqlOutbox:
 
 def put(to: Connection, rows: list[dict[str, Any]]) -> int:
     """Add rows; returns how many were new."""
-    if not rows:
-        return 0
-    return to.execute(insert_new(to, _table), rows).rowcount
+    return insert_new(to, _table, rows)
 
 
 def claim(to: Connection, channel: str, limit: int, now_ms: int) -> list[Notification]:
@@ -121,8 +130,7 @@ def claim(to: Connection, channel: str, limit: int, now_ms: int) -> list[Notific
         .limit(limit)
     )
     found = to.execute(query).all()
-    if found:
-        to.execute(_CLAIM, [{"which": row.id, "now_ms": now_ms} for row in found])
+    write_rows(to, _CLAIM, [{"which": row.id, "now_ms": now_ms} for row in found])
     return [
         msgspec.structs.replace(_notification.decode(row.body), attempt=row.attempts + 1)
         for row in found
@@ -132,7 +140,11 @@ def claim(to: Connection, channel: str, limit: int, now_ms: int) -> list[Notific
 _CLAIM = (
     update(_table)
     .where(_table.c.id == bindparam("which"))
-    .values(state="sending", attempts=_table.c.attempts + 1, updated_ms=bindparam("now_ms"))
+    .values(
+        state=literal_column("'sending'"),
+        attempts=_table.c.attempts + literal_column("1"),
+        updated_ms=bindparam("now_ms"),
+    )
 )
 
 _SETTLE = (
@@ -144,9 +156,7 @@ _SETTLE = (
         attempts=_table.c.attempts - bindparam("undone"),
         doubts=_table.c.doubts + bindparam("doubt"),
         reason=bindparam("why"),
-        provider_id=case(
-            (bindparam("provider") == "", _table.c.provider_id), else_=bindparam("provider")
-        ),
+        provider_id=func.coalesce(bindparam("provider"), _table.c.provider_id),
         dispatched_ms=func.coalesce(bindparam("dispatched"), _table.c.dispatched_ms),
         answered_ms=func.coalesce(bindparam("answered"), _table.c.answered_ms),
         updated_ms=bindparam("at"),
@@ -157,8 +167,6 @@ _SETTLE = (
 
 def settle(to: Connection, settlements: Sequence[Settlement]) -> int:
     """Apply settlements in order; returns how many applied."""
-    if not settlements:
-        return 0
     rows = [
         {
             "which": each.notification_id,
@@ -168,7 +176,7 @@ def settle(to: Connection, settlements: Sequence[Settlement]) -> int:
             "undone": int(each.undone),
             "doubt": int(each.after == "in_doubt"),
             "why": each.reason,
-            "provider": each.provider_id,
+            "provider": each.provider_id or None,
             "dispatched": each.dispatched_ms,
             "answered": each.answered_ms,
             "at": each.at_ms,
@@ -176,7 +184,7 @@ def settle(to: Connection, settlements: Sequence[Settlement]) -> int:
         }
         for each in settlements
     ]
-    return to.execute(_SETTLE, rows).rowcount
+    return write_rows(to, _SETTLE, rows)
 
 
 def orphans(of: Connection, channel: str) -> list[Row]:
@@ -191,24 +199,22 @@ _REQUEUE = (
     update(_table)
     .where(
         _table.c.id == bindparam("which"),
-        or_(*(_table.c.state == state for state in REQUEUED_FROM)),
+        text(f"state IN ({', '.join(map(repr, REQUEUED_FROM))})"),
         _table.c.expires_ms > bindparam("now_ms"),
     )
     .values(
-        state="queued",
+        state=literal_column("'queued'"),
         due_ms=bindparam("now_ms"),
         updated_ms=bindparam("now_ms"),
-        attempts=0,
-        reported=True,
+        attempts=literal_column("0"),
+        reported=true(),
     )
 )
 
 
 def requeue(to: Connection, notification_ids: Sequence[str], now_ms: int) -> int:
     """Queue ended notifications again, from the start."""
-    if not notification_ids:
-        return 0
-    return to.execute(_REQUEUE, [{"which": i, "now_ms": now_ms} for i in notification_ids]).rowcount
+    return write_rows(to, _REQUEUE, [{"which": i, "now_ms": now_ms} for i in notification_ids])
 
 
 def unreported(of: Connection, limit: int, nobody: str) -> list[Outcome]:
@@ -316,7 +322,7 @@ def put_entries(to: Connection, entries: Sequence[InboxEntry]) -> list[InboxEntr
         }
         for entry in entries
     ]
-    to.execute(insert_new(to, tables.inbox), rows)
+    insert_new(to, tables.inbox, rows)
     stored: dict[str, InboxEntry] = {}
     ids = [entry.id for entry in entries]
     for start in range(0, len(ids), limits.SQL_LIST_MAX):

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, true, update
 
 from engine import tables
-from engine.database import insert_new, upsert
+from engine.database import insert_new, upsert, write_rows
 from engine.effects import Effects, Times
 from notifier.notifications import Notification
 from rules.decisions import Decision
@@ -45,7 +45,7 @@ def write_effects(connection: Connection, effects: Sequence[Effects]) -> int:
             through = each.through
     batch.flush()
     row = {"name": APPLIED_THROUGH, "value": str(through)}
-    connection.execute(upsert(connection, tables.meta), [row])
+    upsert(connection, tables.meta, [row])
     return through
 
 
@@ -135,18 +135,14 @@ class _Batch:
     def flush(self) -> None:
         """Write what was gathered."""
         to = self._connection
-        for statement, rows in (
-            (upsert(to, tables.catalogue), self._catalogue),
-            (upsert(to, tables.devices, keep=["registered_ms"]), self._devices),
-            (upsert(to, tables.consents), self._consents),
-            (upsert(to, tables.profiles), self._profiles),
-            (insert_new(to, tables.decisions), self._decisions),
-            (insert_new(to, tables.notifications), self._notifications),
-            (upsert(to, tables.visits), self._visits),
-            (_REPORTED, self._outcomes),
-        ):
-            if rows:
-                to.execute(statement, rows)
+        upsert(to, tables.catalogue, self._catalogue)
+        upsert(to, tables.devices, self._devices, keep=("registered_ms",))
+        upsert(to, tables.consents, self._consents)
+        upsert(to, tables.profiles, self._profiles)
+        insert_new(to, tables.decisions, self._decisions)
+        insert_new(to, tables.notifications, self._notifications)
+        upsert(to, tables.visits, self._visits)
+        write_rows(to, _REPORTED, self._outcomes)
         self._start()
 
 
@@ -156,7 +152,7 @@ _REPORTED = (
         tables.notifications.c.id == bindparam("which"),
         tables.notifications.c.state == bindparam("was"),
     )
-    .values(reported=True)
+    .values(reported=true())
 )
 
 
