@@ -21,7 +21,7 @@ demo: $(READY) $(WEB) ## run Annecy and its lake with 2,000 simulated visitors o
 test: $(READY) $(WEB) chromium check ## every check and every test
 	$(BIN)/pytest $(ARGS)
 
-check: $(READY) ## format, lint, imports and types
+check: $(READY) $(WEB) ## format, lint, imports and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
@@ -51,7 +51,7 @@ $(READY): requirements/dev.txt pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(WEB): web/package-lock.json $(shell find web/src web/build.mjs -type f 2>/dev/null)
+$(WEB): $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 	cd web && npm ci --ignore-scripts --silent && npm run --silent build
 	touch $@
 

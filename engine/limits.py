@@ -72,7 +72,6 @@ LIVE_RECENT_MS = 10 * 60_000
 
 # Simulated counters report as often as real ones at their best.
 SIMULATED_COUNTER_MS = 60_000
-SIMULATED_FIRST_COUNT_MS = 15_000
 # One simulated visitor stands for a party and the parties near it that have no app.
 PERSONS_A_WALKER = 8
 

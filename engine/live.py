@@ -65,6 +65,7 @@ class LivePicture:
 
     def scene(self, basemap: Any) -> dict[str, Any]:
         """What does not move: destination, outlines of zones, places, campaigns, basemap."""
+        self._notice_visitors()
         catalogue = self._motor.pipeline.catalogue
         destination = catalogue.destination
         zones = [

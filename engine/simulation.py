@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from engine import limits
 from engine.ingest import Draft, PingDraft
 from engine.motor import Motor
@@ -26,8 +28,6 @@ class Simulation:
     async def prepare(self, content: Sequence[Draft], start_ms: int) -> None:
         """Publish the content, register everybody and take their consents."""
         await self._motor.tick(start_ms)
-        # Nobody is anywhere before the first fixes: counters start when everybody has sent some.
-        self._counted_ms = start_ms + limits.SIMULATED_FIRST_COUNT_MS - limits.SIMULATED_COUNTER_MS
         await self._motor.change(content, author="demo")
         for person in self._walkers.people:
             self._motor.submit_soon(
@@ -43,7 +43,8 @@ class Simulation:
             self._motor.submit_soon(
                 Consent(visitor=person.visitor, purposes=person.consents, at_ms=start_ms)
             )
-        await self._motor.settled()
+        await self._count(start_ms)
+        await self._motor.tick(start_ms)
 
     async def step(self, now_ms: int) -> None:
         """Move everybody to `now_ms`, and send the fixes and counts of that instant."""
@@ -61,19 +62,23 @@ class Simulation:
             )
         )
         if now_ms - self._counted_ms >= limits.SIMULATED_COUNTER_MS:
-            self._counted_ms = now_ms
             await self._count(now_ms)
 
     async def _count(self, now_ms: int) -> None:
+        """Report what counters see: everybody who is there, with a phone that tells or without."""
+        self._counted_ms = now_ms
         pipeline = self._motor.pipeline
-        inside = pipeline.tracker.occupancy()
-        for zone_id, (_, zone) in list(pipeline.catalogue.all("zone").items()):
+        inside = np.zeros(len(pipeline.tracker.zone_ids), np.int64)
+        for lon, lat in zip(*(c.tolist() for c in self._walkers.positions()), strict=True):
+            inside[pipeline.tracker.zones_at(lon, lat)] += 1
+        for zone_id, (_, zone) in pipeline.catalogue.all("zone").items():
             if zone.capacity_persons() is not None:
                 persons = int(inside[pipeline.tracker.zone_slot(zone_id)])
-                await self._motor.submit(
+                self._motor.submit_soon(
                     Counter(
                         zone=zone_id,
                         persons=persons * limits.PERSONS_A_WALKER,
                         at_ms=now_ms,
                     )
                 )
+        await self._motor.settled()
