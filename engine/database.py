@@ -71,7 +71,10 @@ class Database:
             self._dispose()
             raise
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write_all, name="balise-store-write")
+        # A daemon: a process that ends without closing must not hang; its transaction rolls back.
+        self._writer = threading.Thread(
+            target=self._write_all, name="balise-store-write", daemon=True
+        )
         self._writer.start()
         self._readers = ThreadPoolExecutor(
             limits.STORE_READERS, thread_name_prefix="balise-store-read"
