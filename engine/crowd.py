@@ -8,6 +8,7 @@ so that what rules read does not depend on how pings were batched.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import Any
 
@@ -66,7 +67,9 @@ class CrowdBook:
         self._counted_ms: I64 = np.empty(0, np.int64)
         self._override: U8 = np.empty(0, np.uint8)
         self._override_until_ms: I64 = np.empty(0, np.int64)
+        self._measured: U8 = np.empty(0, np.uint8)
         self._source: U8 = np.empty(0, np.uint8)
+        self._told: I64 = np.empty(0, np.int64)
         self._now_ms = 0
 
     def grow(self, zones: int) -> None:
@@ -88,6 +91,7 @@ class CrowdBook:
         self._counted_ms = longer(self._counted_ms, limits.NEVER_MS)
         self._override = longer(self._override, Level.UNKNOWN)
         self._override_until_ms = longer(self._override_until_ms, limits.NEVER_MS)
+        self._measured = longer(self._measured, Source.NONE)
         self._source = longer(self._source, Source.NONE)
 
     def put_zone(self, slot: int, *, capacity: int | None, penetration: float | None) -> None:
@@ -95,11 +99,20 @@ class CrowdBook:
         self.grow(slot + 1)
         self._capacity[slot] = capacity or 0
         self._penetration[slot] = penetration or 0.0
+        if penetration:
+            self._tell(slot)
 
     def counted(self, slot: int, *, persons: int, at_ms: int) -> None:
         """Take a counter's absolute figure; an older one than the newest changes nothing."""
         if at_ms >= self._counted_ms[slot]:
             self._counted[slot], self._counted_ms[slot] = persons, at_ms
+            self._tell(slot)
+
+    def _tell(self, slot: int) -> None:
+        """Keep a slot among those of which anything was ever told; ticks look at no other."""
+        at = int(np.searchsorted(self._told, slot))
+        if at == len(self._told) or self._told[at] != slot:
+            self._told = np.insert(self._told, at, slot)
 
     def override(self, slot: int, *, level: Level | None, until_ms: int) -> None:
         """Set a level by hand until an instant; None reopens."""
@@ -113,46 +126,38 @@ class CrowdBook:
         """
         self.grow(len(inside))
         before = self.levels
-        calibrated = self._penetration > 0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            persons = np.where(calibrated, inside / self._penetration, np.nan)
-        fresh = now_ms - self._counted_ms <= limits.COUNTER_FRESH_MS
-        persons = np.where(fresh, self._counted, persons)
-        self._source = np.where(
-            fresh, Source.COUNTER, np.where(calibrated, Source.PINGS, Source.NONE)
-        ).astype(np.uint8)
-        self.persons = persons
-        self._drift(now_ms)
-        self._settled = self._levels(self._settled)
+        if len(self._told):
+            self._measure(now_ms, self._told, inside[self._told])
         self.levels = self._settled.copy()
-        held = now_ms < self._override_until_ms
-        self.levels[held] = self._override[held]
-        self._source[held] = Source.OVERRIDE
+        self._source = self._measured.copy()
+        held = np.flatnonzero(now_ms < self._override_until_ms)
+        if len(held):
+            self.levels[held] = self._override[held]
+            self._source[held] = Source.OVERRIDE
         self._now_ms = now_ms
         changed: I32 = np.flatnonzero(self.levels != before).astype(np.int32)
         return changed
 
-    def _levels(self, before: U8) -> U8:
-        """Levels by share of capacity; falling takes `LEVEL_HYSTERESIS` more than rising."""
-        known = (self._capacity > 0) & ~np.isnan(self.persons)
-        share = np.divide(
-            self.persons, self._capacity, out=np.full(len(self.persons), np.nan), where=known
+    def _measure(self, now_ms: int, told: I64, inside: I32) -> None:
+        """Bring the figures of some slots up to date; `inside` counts their visitors."""
+        penetration = self._penetration[told]
+        calibrated = penetration > 0
+        persons = np.divide(inside, penetration, out=np.full(len(told), np.nan), where=calibrated)
+        fresh = now_ms - self._counted_ms[told] <= limits.COUNTER_FRESH_MS
+        persons = np.where(fresh, self._counted[told], persons)
+        self._measured[told] = np.where(
+            fresh, Source.COUNTER, np.where(calibrated, Source.PINGS, Source.NONE)
         )
-        rising = np.searchsorted(THRESHOLDS, share, side="right")
-        falling = np.searchsorted(THRESHOLDS - limits.LEVEL_HYSTERESIS, share, side="right")
-        before_band = before.astype(np.int64) - Level.QUIET
-        settled = np.where(before == Level.UNKNOWN, rising, np.clip(before_band, rising, falling))
-        out: U8 = np.where(known, settled + Level.QUIET, Level.UNKNOWN).astype(np.uint8)
-        return out
+        self.persons[told] = persons
+        slow = self._slow[told]
+        weight = self._weight(now_ms)
+        self._slow[told] = np.where(np.isnan(slow), persons, slow + weight * (persons - slow))
+        self._settled[told] = _levels(persons, self._capacity[told], self._settled[told])
 
-    def _drift(self, now_ms: int) -> None:
-        """Let the slow mean follow: an exponential average over TREND_MS."""
+    def _weight(self, now_ms: int) -> float:
+        """How far the slow mean follows on this tick: an exponential average over TREND_MS."""
         elapsed = min(max(now_ms - self._now_ms, 0), limits.TREND_MS)
-        weight = 1.0 - np.exp(-elapsed / limits.TREND_MS)
-        started = np.isnan(self._slow)
-        self._slow = np.where(
-            started, self.persons, self._slow + weight * (self.persons - self._slow)
-        )
+        return 1.0 - math.exp(-elapsed / limits.TREND_MS)
 
     def trends(self) -> I8:
         """Trend of every zone: a tenth of the slow mean, and at least three persons, away."""
@@ -186,3 +191,15 @@ class CrowdBook:
         book = CrowdBook()
         vars(book).update(columns)
         return book
+
+
+def _levels(persons: F64, capacity: F64, before: U8) -> U8:
+    """Levels by share of capacity; falling takes `LEVEL_HYSTERESIS` more than rising."""
+    known = (capacity > 0) & ~np.isnan(persons)
+    share = np.divide(persons, capacity, out=np.full(len(persons), np.nan), where=known)
+    rising = np.searchsorted(THRESHOLDS, share, side="right")
+    falling = np.searchsorted(THRESHOLDS - limits.LEVEL_HYSTERESIS, share, side="right")
+    before_band = before.astype(np.int64) - Level.QUIET
+    settled = np.where(before == Level.UNKNOWN, rising, np.clip(before_band, rising, falling))
+    out: U8 = np.where(known, settled + Level.QUIET, Level.UNKNOWN).astype(np.uint8)
+    return out

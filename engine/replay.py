@@ -1,21 +1,25 @@
-"""Recorded traces through the tracker: what the zones would have seen.
+"""Recorded traces through the engine: what the zones would have seen.
 
-Time is the traces' own: a tick each second of it, and the fixes of that second after its tick, as
-when they came in live. Seconds in which nothing was recorded are passed in one tick.
+The traces become a log (zones, then ticks and pings) and a pipeline applies it, as it does for a
+server. Time is the traces' own: a tick each second of it, and the fixes of that second after its
+tick, as when they came in live. Seconds in which nothing was recorded are passed in one tick.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from content.zones import ZoneRecord
 from engine import limits
+from engine.pipeline import Pipeline
+from engine.records import Catalogue, Change, Entry, PingRows, Record, Tick
 from engine.traces import Traces
 from geofence.columns import I64, Kind, Pings, Status, Transitions
-from geofence.shapes import Zone
-from geofence.tracker import Tracker, TrackingRules
+from geofence.tracker import TrackingRules
 
 TICK_MS = 1000
 
@@ -26,30 +30,36 @@ AS_RECORDED = TrackingRules(
 
 
 def replay(
-    traces: Traces, zones: Sequence[Zone], *, rules: TrackingRules = AS_RECORDED
+    traces: Traces,
+    zones: Sequence[ZoneRecord],
+    *,
+    rules: TrackingRules = AS_RECORDED,
+    advance: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Run traces through a tracker with these zones; the counts, as `--json` prints them.
+    """Run traces through a pipeline with these zones; the counts, as `--json` prints them.
 
     enter, exit, dwell, cross: transitions; visits open at the end stay open. visitors: how many
     entered any zone, of `visitors_seen` in the file. pings: readable rows, of which `duplicates`
     repeat a visitor's fix time; rejected: rows that are unreadable (the first ones in `problems`)
-    or quarantined by the rules. zones: the same counts by zone id.
+    or quarantined by the rules. zones: the same counts by zone id. advance: told of each part's
+    number of fixes once they are through.
 
     Raises geofence.errors.GeofenceError where a zone or rule cannot be.
     """
-    tracker = Tracker(rules)
-    tracker.visitors_grow(len(traces.visitors))
-    start_ms = int(traces.pings.fix_ms[0]) if len(traces.pings.fix_ms) else 0
-    tracker.put_zones(zones, start_ms // TICK_MS * TICK_MS)
-    tally = _Tally(len(traces.visitors), len(tracker.zone_ids))
+    pipeline = Pipeline(tracking=rules)
+    tally = _Tally(max(1, len(traces.visitors)), len(zones))
     statuses = np.zeros(len(Status), np.int64)
-    for now_ms, part in _seconds(traces.pings):
-        tally.add(tracker.tick(now_ms))
-        status, transitions = tracker.observe(part, now_ms)
-        statuses += np.bincount(status, minlength=len(Status))
-        tally.add(transitions)
-    if len(traces.pings.fix_ms):
-        tally.add(tracker.tick(int(traces.pings.fix_ms[-1])))
+    position = 0
+    for entry in _log(traces, zones):
+        record = Record(position=position, received_ms=pipeline.now_ms, entry=entry)
+        position = record.end
+        effects = pipeline.apply(record)
+        if effects.transitions is not None:
+            tally.add(effects.transitions)
+        if effects.status is not None:
+            statuses += np.bincount(effects.status, minlength=len(Status))
+            if advance is not None:
+                advance(len(effects.status))
     quarantined = int(statuses[Status.FUTURE] + statuses[Status.TOO_OLD])
     return {
         **tally.totals(),
@@ -60,8 +70,24 @@ def replay(
         "problems": [
             {"row": p.row, "column": p.column, "reason": p.reason} for p in traces.problems
         ],
-        "zones": dict(zip(tracker.zone_ids, tally.by_zone(), strict=True)),
+        "zones": dict(zip(pipeline.tracker.zone_ids, tally.by_zone(), strict=True)),
     }
+
+
+def _log(traces: Traces, zones: Sequence[ZoneRecord]) -> Iterator[Entry]:
+    """The entries that a server would have logged; the last tick is at the last fix's time."""
+    times = traces.pings.fix_ms
+    if len(times):
+        yield Tick(now_ms=int(times[0]) // TICK_MS * TICK_MS)
+    changes = (
+        Change(kind="zone", id=zone.id, version=1, body=msgspec.json.encode(zone)) for zone in zones
+    )
+    yield Catalogue(changes=tuple(changes), author="replay")
+    for now_ms, part in _seconds(traces.pings):
+        yield Tick(now_ms=now_ms)
+        yield _rows(part, traces.visitors)
+    if len(times):
+        yield Tick(now_ms=int(times[-1]))
 
 
 def _seconds(pings: Pings) -> Iterator[tuple[int, Pings]]:
@@ -72,6 +98,14 @@ def _seconds(pings: Pings) -> Iterator[tuple[int, Pings]]:
         for start in range(first, end, limits.REPLAY_PINGS_MAX):
             until = min(end, start + limits.REPLAY_PINGS_MAX)
             yield int(ticks[start]) * TICK_MS, Pings._make(column[start:until] for column in pings)
+
+
+def _rows(part: Pings, visitors: tuple[str, ...]) -> PingRows:
+    """A batch for the log, with a table of its own visitors only."""
+    table: dict[int, int] = {}
+    index = [table.setdefault(slot, len(table)) for slot in part.visitor.tolist()]
+    names = tuple(visitors[slot] for slot in table)
+    return PingRows.of(names, part._replace(visitor=np.array(index, np.int32)))
 
 
 class _Tally:

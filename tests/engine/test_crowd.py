@@ -149,3 +149,12 @@ def test_a_restored_book_goes_on_as_the_one_before() -> None:
     again = CrowdBook.restore(crowd.snapshot())
     assert tick(again, NOW_MS + 5, 3) is tick(crowd, NOW_MS + 5, 3)
     assert again.of(0) == crowd.of(0)
+
+
+def test_a_zone_whose_phones_are_not_calibrated_any_more_is_unknown_again() -> None:
+    crowd = book(penetration=0.5)
+    assert tick(crowd, inside=30) is Level.BUSY
+    crowd.put_zone(0, capacity=100, penetration=None)
+    assert tick(crowd, NOW_MS + 1000, inside=30) is Level.UNKNOWN
+    assert crowd.of(0).source is Source.NONE
+    assert crowd.of(0).persons is None

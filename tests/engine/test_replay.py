@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import shapely
 import shapely.geometry
 
+from content.zones import ZoneRecord
 from engine import limits
 from engine.replay import AS_RECORDED, replay
 from engine.traces import Traces, parse_traces, read_traces
 from geofence.columns import Kind
-from geofence.shapes import Circle, Zone
 from geofence.tracker import Tracker, TrackingRules
-from geofence.validate import parse_shape
 
-HOME = Circle(lon=2.0, lat=41.0, radius_m=100)
+
+def circle(
+    zone_id: str = "home", lon: float = 2.0, lat: float = 41.0, radius_m: float = 100, **more: Any
+) -> ZoneRecord:
+    geometry: dict[str, object] = {"type": "Point", "coordinates": [lon, lat]}
+    return ZoneRecord(
+        id=zone_id, name={"en": zone_id}, geometry=geometry, radius_m=radius_m, **more
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,33 +41,34 @@ def traces(*rows: tuple[str, float, bool]) -> Traces:
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(
-    ("margin_m", "confirm_ms", "counts"),
-    [(0, 0, (72, 72, 32)), (25, 0, (63, 59, 32)), (25, 30_000, (35, 31, 30))],
+    ("margin_m", "confirm_s", "counts"),
+    [(0, 0, (72, 72, 32)), (25, 0, (63, 59, 32)), (25, 30, (35, 31, 30))],
 )
 def test_a_circle_in_the_ciutadella_has_the_published_visits(
-    walks: Traces, margin_m: float, confirm_ms: int, counts: tuple[int, int, int]
+    walks: Traces, margin_m: float, confirm_s: float, counts: tuple[int, int, int]
 ) -> None:
-    circle = Zone(
-        id="c",
-        shape=Circle(lon=2.186029, lat=41.388141, radius_m=75),
-        exit_margin_m=margin_m,
-        confirm_ms=confirm_ms,
+    zone = circle(
+        "c", 2.186029, 41.388141, 75, exit_margin_m=float(margin_m), confirm_s=float(confirm_s)
     )
-    result = replay(walks, [circle])
+    told: list[int] = []
+    result = replay(walks, [zone], advance=told.append)
+    assert sum(told) == result["pings"]
     assert (result["enter"], result["exit"], result["visitors"]) == counts
     assert (result["pings"], result["visitors_seen"], result["rejected"]) == (29_145, 103, 0)
     seen = {*zip(walks.pings.visitor.tolist(), walks.pings.fix_ms.tolist(), strict=True)}
     assert result["duplicates"] == 29_145 - len(seen)
 
 
-def barcelona(data_dir: Path) -> list[tuple[Zone, shapely.Geometry]]:
+def barcelona(data_dir: Path) -> list[tuple[ZoneRecord, shapely.Geometry]]:
     zones = []
     for name in ("zones_neighbourhood", "zones_area_of_interest"):
         features = json.loads((data_dir / f"barcelona/{name}.geojson").read_bytes())["features"]
         for feature in features:
             geometry = feature["geometry"]
-            zone_id = f"{name}/{feature['properties']['name']}"
-            zone = Zone(id=zone_id, shape=parse_shape(geometry), exit_margin_m=0.0)
+            zone_id = f"{name}-{len(zones)}"
+            zone = ZoneRecord(
+                id=zone_id, name={"ca": zone_id}, geometry=geometry, exit_margin_m=0.0
+            )
             zones.append((zone, shapely.geometry.shape(geometry)))
     return zones
 
@@ -78,7 +86,7 @@ def test_membership_at_every_fix_is_that_of_shapely(walks: Traces, data_dir: Pat
 
     tracker = Tracker(AS_RECORDED)
     tracker.visitors_grow(len(walks.visitors))
-    tracker.put_zones([zone for zone, _ in zones], 0)
+    tracker.put_zones([zone.to_zone() for zone, _ in zones], 0)
     status, transitions = tracker.observe(pings, int(pings.fix_ms[-1]))
     inside: list[set[int]] = [set() for _ in walks.visitors]
     moves: dict[int, list[tuple[int, int]]] = {}
@@ -99,7 +107,7 @@ def test_membership_at_every_fix_is_that_of_shapely(walks: Traces, data_dir: Pat
 
 
 def test_dwells_fire_between_fixes_and_not_after_the_last_one() -> None:
-    zone = Zone(id="home", shape=HOME, dwells_ms=(60_000, 600_000))
+    zone = circle(dwell_s=(60.0, 600.0))
     result = replay(traces(("a", 0, True), ("b", 599, False)), [zone])
     assert (result["enter"], result["dwell"], result["exit"]) == (1, 1, 0)
     result = replay(traces(("a", 0, True), ("b", 600, False)), [zone])
@@ -107,9 +115,7 @@ def test_dwells_fire_between_fixes_and_not_after_the_last_one() -> None:
 
 
 def test_counts_are_given_zone_by_zone_and_visitors_are_counted_once() -> None:
-    far = Zone(id="far", shape=Circle(lon=2.0, lat=41.01, radius_m=100))
-    home = Zone(id="home", shape=HOME)
-    none = Zone(id="none", shape=Circle(lon=3.0, lat=41.0, radius_m=50))
+    far, home, none = circle("far", lat=41.01), circle(), circle("none", lon=3.0, radius_m=50)
     there_and_back = [("a", 0, True), ("a", 10, False), ("a", 20, True)]
     result = replay(traces(*there_and_back, ("b", 20, True), ("c", 5, False)), [home, far, none])
     assert result["zones"]["home"] == {"enter": 3, "exit": 1, "dwell": 0, "cross": 0, "visitors": 2}
@@ -121,20 +127,20 @@ def test_counts_are_given_zone_by_zone_and_visitors_are_counted_once() -> None:
 
 def test_bad_rows_are_counted_and_shown() -> None:
     lines = ["id,ts,lat,lon\n", "a,0,41,2\n", "a,x,41,2\n", "a,0,41,2\n"]
-    result = replay(parse_traces(lines), [Zone(id="home", shape=HOME)])
+    result = replay(parse_traces(lines), [circle()])
     assert (result["pings"], result["duplicates"], result["rejected"]) == (2, 1, 1)
     assert result["problems"][0]["row"] == 3
     assert result["problems"][0]["column"] == "time"
 
 
 def test_no_fixes_and_no_zones_are_counted_as_such() -> None:
-    nothing = replay(parse_traces(["id,ts,lat,lon\n"]), [Zone(id="home", shape=HOME)])
+    nothing = replay(parse_traces(["id,ts,lat,lon\n"]), [circle()])
     assert (nothing["pings"], nothing["enter"], nothing["zones"]["home"]["enter"]) == (0, 0, 0)
     assert replay(traces(("a", 0, True)), [])["zones"] == {}
 
 
 def test_rules_can_be_switched_on() -> None:
-    zone = Zone(id="home", shape=HOME)
+    zone = circle()
     quiet = traces(("a", 0, True), ("b", 4_000, True))
     silence = TrackingRules(future_ms_max=0, age_ms_max=0, stale_ms=600_000, close_ms=1_800_000)
     assert replay(quiet, [zone])["exit"] == 0
@@ -149,7 +155,7 @@ def test_how_a_busy_second_is_cut_changes_nothing(
     rows = [(f"v{int(v)}", round(float(t), 3), bool(home)) for v, t, home in zip(
         rng.integers(0, 9, 500), rng.uniform(0, 40, 500), rng.random(500) < 0.5, strict=True
     )]  # fmt: skip
-    zone = Zone(id="home", shape=HOME, dwells_ms=(3_000,))
+    zone = circle(dwell_s=3.0)
     whole = replay(traces(*rows), [zone])
     monkeypatch.setattr(limits, "REPLAY_PINGS_MAX", size)
     assert replay(traces(*rows), [zone]) == whole
