@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api import openapi, problems, proxies
+from api import logs, openapi, problems, proxies
 from api.calls import Call, Route, register
 from api.errors import NotFound
 from api.problems import REQUEST_ID
@@ -127,7 +127,8 @@ async def _context(request: web.Request, handler: Handler) -> web.StreamResponse
         service.figures.answered(
             method=request.method, route=pattern, status=status, duration_s=duration_s
         )
-        _note(request, pattern, status, duration_s)
+        if status >= 400 or logs.is_debug():
+            _note(request, pattern, status, duration_s)
 
 
 def _note(request: web.Request, pattern: str, status: int, duration_s: float) -> None:

@@ -68,11 +68,17 @@ class HttpFigures:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
+        # Looking a child up by its labels costs more than counting; routes bound their number.
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, *, method: str, route: str, status: int, duration_s: float) -> None:
         """Count an answer; `route` is the pattern, so that ids make no series of their own."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(duration_s)
+        found = self._children.get((method, route, status))
+        if found is None:
+            found = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            self._children[method, route, status] = found
+        found[0].inc()
+        found[1].observe(duration_s)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -17,6 +17,17 @@ _SECRET = re.compile(
 REMOVED: Final = "[removed]"
 
 
+class _Level:
+    """From which level on lines are written; asked before a line of every request is made."""
+
+    number = logging.INFO
+
+
+def is_debug() -> bool:
+    """Whether debug lines are written."""
+    return _Level.number <= logging.DEBUG
+
+
 class _Stderr:
     """Writes lines to whatever stderr is when they are written."""
 
@@ -31,7 +42,7 @@ class _Stderr:
 
 def configure(*, level: str, form: Literal["auto", "json", "console"]) -> None:
     """Send structlog's and logging's lines to stderr, from `level` up."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number = _Level.number = logging.getLevelNamesMapping()[level.upper()]
     pretty = form == "console" or (form == "auto" and sys.stderr.isatty())
     structlog.configure(
         processors=[

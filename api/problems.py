@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -209,10 +210,26 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def markdown() -> str:
-    """The table of problems for the docs."""
-    lines = ["| type | status | meaning |", "|---|---|---|"]
+    """The reference page: every type of problem."""
+    lines = [
+        "# Problems",
+        "",
+        "<!-- Made from api/problems.py by `python -m api.problems`; a test holds it. -->",
+        "",
+        "Whatever is not a success is `application/problem+json` (RFC 9457): `type`, `title`,",
+        "`status`, `detail`, `request_id`, and `errors` with `field`, `reason` and, in a batch,",
+        "`index` where fields are at fault. Programs go by `type`; the texts may change.",
+        "",
+        "| type | status | meaning |",
+        "|---|---|---|",
+    ]
     kinds = {kind for _, kind in KINDS} | {METHOD, INTERNAL}
     for kind in sorted(kinds, key=lambda k: (k.status, k.slug)):
         meaning = kind.meaning.replace("|", "\\|")
         lines.append(f"| `urn:balise:problem:{kind.slug}` | {kind.status} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    page = Path(__file__).parent.parent / "docs" / "reference" / "problems.md"
+    page.write_text(markdown(), encoding="utf-8")

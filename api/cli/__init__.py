@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from api import logs
-from api.cli import campaigns, decisions, demo, imports, keys, serve
+from api.cli import bench, campaigns, decisions, demo, imports, keys, replay, serve
 from api.errors import ApiError
 from api.routes.ops import version
 from engine.errors import EngineError
@@ -29,7 +29,9 @@ imports.add(app)
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(keys.app, name="keys")
 decisions.add(app)
+replay.add(app)
 demo.add(app)
+app.add_typer(bench.app, name="bench")
 
 
 def _version(asked: bool) -> None:

@@ -194,7 +194,9 @@ async def _told(doors: Any, phone: Any, visits: int) -> None:
 async def test_a_socket_resumes_where_it_was_and_goes_on_live(doors: Any) -> None:
     free = {"quiet_hours": None, "per_visitor": None, "cooldown_s": 0}
     await doors.call("PUT", "/v1/zones/lake", json=ZONE)
-    await doors.call("PUT", "/v1/campaigns/paddle", json=CAMPAIGN | {"restraint": free})
+    await doors.call(
+        "PUT", "/v1/campaigns/paddle", json=CAMPAIGN | {"restraint": free, "ttl_s": 7200}
+    )
     await doors.call("POST", "/v1/campaigns/paddle/launch", status=200)
     phone = await doors.device()
     await _told(doors, phone, 2)

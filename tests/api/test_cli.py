@@ -216,3 +216,49 @@ def test_the_first_run_shows_its_keys_once_and_a_signal_stops_it_cleanly(tmp_pat
         shown, _ = again.communicate(timeout=60)
         assert again.returncode == 0
         assert shown == ""
+
+
+# -- replay and bench --------------------------------------------------------------
+
+CIRCLE = {"type": "Point", "coordinates": [2.186029, 41.388141]}
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"exit_margin_m": 0}, (72, 72, 32)),
+        ({"exit_margin_m": 25}, (63, 59, 32)),
+        ({"exit_margin_m": 25, "confirm_s": 30}, (35, 31, 30)),
+    ],
+)
+def test_real_traces_replay_to_their_published_visits(
+    data_dir: Path, tmp_path: Path, properties: dict[str, float], expected: tuple[int, int, int]
+) -> None:
+    feature = {
+        "type": "Feature",
+        "id": "circle",
+        "geometry": CIRCLE,
+        "properties": {"name": "Circle", "radius_m": 75} | properties,
+    }
+    traces = data_dir / "barcelona" / "traces_beepath2016_ciutadella.csv"
+    zones = write(tmp_path / "z.geojson", feature)
+    counted = json.loads(run("replay", str(traces), "--zones", zones, "--json").stdout)
+    assert (counted["enter"], counted["exit"], counted["visitors"]) == expected
+
+
+def test_traces_or_zones_that_cannot_be_read_are_refused_by_name(tmp_path: Path) -> None:
+    zones = write(tmp_path / "z.geojson", {"type": "FeatureCollection", "features": []})
+    with pytest.raises(Refused, match=r"none\.csv cannot be read"):
+        run("replay", str(tmp_path / "none.csv"), "--zones", zones)
+    bad = {"type": "Feature", "id": "x", "geometry": None, "properties": {}}
+    with pytest.raises(Refused, match=r"1 problems, the first in feature 0"):
+        run("replay", "x.csv", "--zones", write(tmp_path / "b.geojson", bad))
+
+
+def test_the_match_benchmark_prints_its_figures(tmp_path: Path) -> None:
+    words = ["--zones", "50", "--visitors", "200", "--rounds", "3", "--repeats", "1"]
+    figures = json.loads(run("bench", "match", *words, "--json").stdout)
+    assert {"pings_per_cpu_s", "enter", "exit"} <= set(figures)
+    for rival in ("shapely_strtree_bulk", "rtree_prepared"):
+        assert figures["rivals"][rival]["pings_per_cpu_s"] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,11 @@ def test_a_long_list_of_faults_is_cut_and_says_so() -> None:
     assert answer.body is not None
     assert b"500" in bytes(answer.body)  # type: ignore[arg-type]
     assert len(bytes(answer.body)) < 10_000  # type: ignore[arg-type]
+
+
+def test_the_reference_page_is_the_one_made_from_the_declarations() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "problems.md"
+    assert page.read_text(encoding="utf-8") == problems.markdown(), "run python -m api.problems"
 
 
 def test_every_kind_of_problem_is_documented_once() -> None:
