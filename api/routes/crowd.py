@@ -22,13 +22,15 @@ AHEAD_MS = 60_000
 class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     """A zone's figure as of the engine's last tick.
 
-    persons, capacity: null where nothing tells them. level: one of five, or unknown.
+    persons, capacity: null where nothing tells them. level: one of five, or unknown. visitors:
+    whose phones report from inside, as of the last fix; null for devices, whom it does not concern.
     source: none, pings, counter or override. age_s: of the figure.
     """
 
     zone: str
     level: str
     persons: int | None
+    visitors: int | None
     capacity: int | None
     trend: str
     source: str
@@ -130,6 +132,7 @@ def _occupancy(call: Call, zone: str) -> Occupancy:
         zone=zone,
         level=LEVEL_NAMES[found.level],
         persons=found.persons,
+        visitors=None if call.caller.kind == "device" else int(pipeline.tracker.occupancy()[slot]),
         capacity=found.capacity,
         trend=found.trend.name.lower(),
         source=found.source.name.lower(),
