@@ -192,6 +192,8 @@ def _caller(request: web.Request, route: Route, service: Service) -> Caller:
         _same_origin(request, service)
         return service.gate.session(cookie)
     if route.live and service.settings.open_live:
+        if "Origin" in request.headers:
+            _same_origin(request, service)
         return Caller(kind="session", id="open_live", role="viewer", scopes=ROLES["viewer"])
     return ANONYMOUS
 
@@ -205,11 +207,13 @@ def _still_registered(service: Service, caller: Caller) -> None:
 
 
 def _same_origin(request: web.Request, service: Service) -> None:
-    """A cookie comes along with what other pages send: only our own pages may write with it."""
+    """A cookie comes along with what other pages send, and no browser keeps them from opening a
+    WebSocket to this machine: only our own pages may do that, or write.
+    """
     if request.method in SAFE_METHODS and request.headers.get("Upgrade", "") == "":
         return
     if request.headers.get("Origin") != proxies.origin_of(request, service.settings):
-        raise NotAllowed("a session writes from this server's own pages only")
+        raise NotAllowed("only this server's own pages may write, or open a stream, like this")
 
 
 def _spend(request: web.Request, route: Route, service: Service, caller: Caller) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, get_args
 
+import aiohttp
 import pytest
 
 from api import app, auth
+from api.settings import Settings
 from tests.api.conftest import CAMPAIGN, NOW_MS, ZONE
 
 
@@ -161,3 +163,24 @@ async def test_campaigns_are_launched_by_editors_and_approvers_only(doors: Any) 
     for key, status in (("viewer", 403), ("partner", 403), ("operator", 403), ("approver", 200)):
         await doors.call("POST", "/v1/campaigns/paddle/launch", key=key, status=status)
     await doors.call("POST", "/v1/campaigns/paddle/pause", key="editor", status=200)
+
+
+@pytest.mark.parametrize("settings", [Settings(open_live=True, address_requests_per_s=0)])
+async def test_an_open_live_page_opens_that_page_alone_and_to_no_other_site(
+    doors: Any, settings: Settings
+) -> None:
+    await doors.call("GET", "/v1/live/scene", key="", status=200)
+    await doors.call("GET", "/v1/zones", key="", status=401)
+    await doors.call("PUT", "/v1/zones/lake", key="", json=ZONE, status=401)
+    own = f"http://{doors.client.host}:{doors.client.port}"
+    async with doors.client.ws_connect("/v1/live/stream", origin=own) as socket:
+        assert (await socket.receive_json())["type"] == "frame"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await doors.client.ws_connect("/v1/live/stream", origin="https://evil.example")
+    assert caught.value.status == 403
+
+
+async def test_a_closed_live_page_asks_for_a_credential(doors: Any) -> None:
+    await doors.call("GET", "/v1/live/scene", key="", status=401)
+    await doors.call("GET", "/v1/live/scene", key="viewer", status=200)
+    await doors.call("GET", "/v1/live/scene", key="partner", status=403)
