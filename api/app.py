@@ -46,7 +46,7 @@ PAGE_HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache",
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; "
+        "default-src 'self'; img-src 'self' data: blob:; worker-src 'self'; "
         "connect-src 'self'; object-src 'none'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),

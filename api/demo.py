@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,7 @@ def totals(figures: Figures) -> dict[str, Any]:
 
 async def watched(
     options: DemoOptions,
-    show: Callable[[Server, FastClock], Awaitable[None]],
+    show: Callable[[Server, FastClock], Coroutine[Any, Any, None]],
     duration_s: float | None = None,
 ) -> None:
     """Run with the page, until cancelled or for `duration_s` of virtual time.

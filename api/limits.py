@@ -78,3 +78,19 @@ REFRESH_TOKENS_KEPT: Final = 8
 
 SNIPPET_BYTES: Final = 40
 """What is shown of a malformed body, around the place of the fault."""
+
+# Pages that watch the live map at once: a control room and its guests.
+LIVE_WATCHERS_MAX = 64
+# Messages that wait for one page; a page slower than this misses frames.
+LIVE_QUEUE_MAX = 64
+# Time between frames: smooth enough with interpolation, cheap for both sides.
+LIVE_FRAME_S = 0.25
+# Pushes shown of one burst; a closure alert to thousands is a figure, not a list.
+LIVE_PUSHES_MAX = 20
+
+# Outcomes that a crash kept from the log, logged again in one record at start.
+UNREPORTED_AT_ONCE = 500
+
+# Allocations between two looks of the garbage collector: at Python's own 700 it takes a tenth of a
+# busy engine's time.
+GC_ALLOCATIONS = 20_000

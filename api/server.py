@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import random
@@ -24,7 +25,7 @@ from api.errors import SettingInvalid
 from api.service import Service
 from api.settings import Settings
 from engine.clock import Clock, SystemClock
-from engine.delivery import Delivery
+from engine.delivery import NOBODY, Delivery
 from engine.hold import Hold
 from engine.log import FileLog
 from engine.motor import Motor
@@ -108,6 +109,9 @@ class Server:
                 )
                 stack.push_async_callback(delivery.stop)
                 server._dispatcher = delivery.dispatcher
+                await delivery.report(
+                    lambda: store.outbox.unreported(limits.UNREPORTED_AT_ONCE, nobody=NOBODY)
+                )
                 if stepped:
                     await delivery.dispatcher.recover()
                 else:
@@ -116,6 +120,7 @@ class Server:
             await server._make_local_token()
             stack.callback((data / TOKEN_FILE).unlink, missing_ok=True)
             stack.push_async_callback(server._close_doors)
+            _settle_garbage()
             yield server
 
     async def deliver(self) -> None:
@@ -225,6 +230,13 @@ def _gate(settings: Settings, store: Store) -> Gate:
         refresh_token_days=settings.refresh_token_days,
         session_hours=settings.session_hours,
     )
+
+
+def _settle_garbage() -> None:
+    """What start-up made stays: the collector need not walk it again and again under load."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(limits.GC_ALLOCATIONS)
 
 
 def _hold(data: Path) -> Hold:

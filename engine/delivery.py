@@ -7,7 +7,7 @@ without reaching anybody, the caps that it had reserved are released.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from engine import limits
 from engine.clock import Clock
@@ -24,7 +24,6 @@ from notifier.outbox import Outbox
 from rules.decisions import Decision
 from rules.recheck import recheck
 
-
 # A line in the service's own log reaches nobody.
 NOBODY = "log"
 
@@ -32,15 +31,16 @@ NOBODY = "log"
 class _Open:
     """A decision some of whose notifications have not ended.
 
-    ended: those that have, and whether they reached somebody. Told twice is known once.
+    ended: those that have; told twice is known once. reached: somebody may have seen one of them.
     """
 
-    __slots__ = ("count", "decision", "ended")
+    __slots__ = ("count", "decision", "ended", "reached")
 
-    def __init__(self, decision: Decision, count: int) -> None:
+    def __init__(self, decision: Decision, count: int, *, reached: bool = False) -> None:
         self.decision = decision
         self.count = count
-        self.ended: dict[str, bool] = {}
+        self.ended: set[str] = set()
+        self.reached = reached
 
     @property
     def over(self) -> bool:
@@ -71,13 +71,20 @@ class Delivery:
         )
         motor.subscribe(self._stored)
 
+    async def report(self, unreported: Callable[[], Awaitable[Sequence[Outcome]]]) -> None:
+        """Log outcomes that a crash kept from the log, until `unreported` has no more."""
+        while outcomes := await unreported():
+            await self._motor.submit(Outcomes(outcomes=tuple(outcomes)))
+            await self._motor.settled()
+
     async def start(self, unfinished: Sequence[tuple[Decision, int]]) -> None:
         """Resolve what a crash left in doubt, then deliver.
 
         unfinished: decisions of earlier runs, with how many of their notifications have not ended.
         """
         for decision, left in unfinished:
-            self._open.setdefault(decision.id, _Open(decision, left))
+            # What its other notifications came to is not known here: the caps stay reserved.
+            self._open.setdefault(decision.id, _Open(decision, left, reached=True))
         await self.dispatcher.start()
 
     async def stop(self) -> None:
@@ -133,9 +140,12 @@ class Delivery:
     def _outcome(self, each: Settled) -> Outcome:
         notification, settlement = each.notification, each.settlement
         found = self._open.get(notification.decision_id)
-        if found is not None and settlement.after in ENDED:
-            reached = settlement.after not in UNSENT and notification.channel != NOBODY
-            found.ended[notification.id] = reached
+        if found is not None:
+            # A send that was once in doubt may have been seen, whatever came of it later.
+            if settlement.after not in UNSENT and notification.channel != NOBODY:
+                found.reached = True
+            if settlement.after in ENDED:
+                found.ended.add(notification.id)
         return Outcome(
             notification=notification.id,
             decision=notification.decision_id,
@@ -144,5 +154,5 @@ class Delivery:
             state=settlement.after,
             reason=settlement.reason,
             at_ms=settlement.at_ms,
-            releases=found is not None and found.over and not any(found.ended.values()),
+            releases=found is not None and found.over and not found.reached,
         )

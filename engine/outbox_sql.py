@@ -220,7 +220,8 @@ def requeue(to: Connection, notification_ids: Sequence[str], now_ms: int) -> int
 def unreported(of: Connection, limit: int, nobody: str) -> list[Outcome]:
     """What was settled and not yet logged, oldest first."""
     siblings = _table.alias()
-    lost = siblings.c.state.in_(UNSENT_STATES) | (
+    # One that was ever in doubt may have been seen, whatever came of it later.
+    lost = (siblings.c.state.in_(UNSENT_STATES) & (siblings.c.doubts == 0)) | (
         (siblings.c.channel == nobody) & siblings.c.state.in_(ENDED_STATES)
     )
     reached = exists().where(siblings.c.decision == _table.c.decision, ~lost)
