@@ -362,16 +362,23 @@ class Experiment(_Data, frozen=True, kw_only=True):
 class Campaign(_Data, frozen=True, kw_only=True):
     """One campaign.
 
+    id: never changes. name: for those who work with it; visitors do not see it.
+    kind: promotions count for the destination's cap and keep out of crowded zones; alerts pass
+        caps, quiet hours and arbitration, never consent.
+    trigger: when it is considered. condition: whether it applies; none always does.
+    status: only a `live` campaign speaks. tags: for lists, and for caps over a tag.
+    priority: the greater wins where several would speak to one visitor at once.
+    restraint: how often it may speak. experiment: a control group, and variants of the message.
     on_unknown: what a condition that nobody can evaluate does; by default it blocks all but alerts.
     ttl_s: how long the message is worth delivering; never past the start of its event.
     collapse_key: messages with the same key replace each other on the phone; default, the zone.
-    channels: in order of preference; empty means every channel of the visitor.
+    channels: those it goes out on, each of them; empty means every channel.
     in_doubt: what becomes of a send whose answer was lost; by default alerts are sent again.
     on_open_if_inside: `fire` speaks to those already in the zone when the campaign or its window
         opens; `skip` waits for their next visit.
     allow_edit_entries: an entry that came about by editing the zone counts.
     into_crowded: promote even where the zone is very busy or full.
-    message: what to say; opaque here, checked by the notifier.
+    message: what to say: texts by language, link, image, data; checked by the notifier.
     """
 
     id: Id
