@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from content.zones import ZoneRecord
@@ -193,21 +194,17 @@ class Pipeline:
         return Effects(through=record.end)
 
     def _outcomes(self, record: Record, entry: Outcomes) -> Effects:
+        changed = []
         for outcome in entry.outcomes:
             slot = self.visitors.find_slot(outcome.visitor)
             if outcome.releases and slot is not None:
                 self.decider.release(outcome.decision, slot)
             device = self.visitors.device(outcome.device)
-            if outcome.state == "retired" and device is not None:
-                retired = Device(
-                    device=device.device,
-                    visitor=device.visitor,
-                    platform=device.platform,
-                    languages=device.languages,
-                    retired=outcome.reason,
-                )
-                self._know(self.visitors.put_device(retired))
-        return Effects(through=record.end, outcomes=entry.outcomes)
+            if outcome.state == "retired" and device is not None and device.push_token:
+                # Its push token is dead; the phone itself goes on sending and reading.
+                changed.append(msgspec.structs.replace(device, push_token=""))
+                self._know(self.visitors.put_device(changed[-1]))
+        return Effects(through=record.end, outcomes=entry.outcomes, devices=tuple(changed))
 
     def _erasure(self, record: Record, erasure: Erasure) -> Effects:
         slot = self.visitors.erase(erasure.visitor)

@@ -80,7 +80,7 @@ def evening() -> tuple[Record, ...]:
 def test_the_same_log_in_any_batches_gives_the_same_decisions(size: int) -> None:
     log = list(evening())
     expected = decisions_of(log)
-    assert Counter(d.verdict for d in expected)["send"] > 30
+    assert Counter(d.verdict for d in expected)["send"] > 10
     assert decisions_of(rebatch(log, size)) == expected
 
 
@@ -231,7 +231,7 @@ def test_a_failed_delivery_gives_back_what_the_caps_had_reserved() -> None:
     assert verdicts == ["send"]
 
 
-def test_a_retired_device_is_known_no_more() -> None:
+def test_a_dead_push_token_is_dropped_and_the_phone_stays() -> None:
     pipeline = Pipeline()
     outcome = entries_.Outcome(
         notification="n",
@@ -243,7 +243,9 @@ def test_a_retired_device_is_known_no_more() -> None:
         at_ms=START_MS,
     )
     run([*known("anna"), entries_.Outcomes(outcomes=(outcome,))], pipeline)
-    assert pipeline.visitors.device("anna-phone") is None
+    device = pipeline.visitors.device("anna-phone")
+    assert device is not None
+    assert device.push_token == ""
 
 
 def test_a_refused_change_changes_nothing() -> None:
