@@ -15,6 +15,7 @@ from content.formats.geojson import read_places, read_zones
 from content.formats.jsonfile import read_records
 from content.formats.report import Report
 from engine.catalogue import TYPES, CatalogueBook
+from engine.planner import supplied
 from engine.records import CatalogueKind
 from geofence.errors import GeometryInvalid
 from notifier import messages
@@ -78,7 +79,7 @@ def campaign_faults(campaign: Campaign, known: CatalogueBook, *, live: bool) -> 
     found = [FieldError(field=p.field, reason=p.reason) for p in checks.problems(campaign)]
     default = known.destination.default_language if known.destination else "en"
     for under, raw in _messages(campaign):
-        found += _message_faults(under, raw, default, live)
+        found += _message_faults(under, raw, campaign, default, live)
     if live:
         found += _missing(campaign, known)
     return found
@@ -95,7 +96,9 @@ def _messages(campaign: Campaign) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _message_faults(under: str, raw: Any, default: str, live: bool) -> list[FieldError]:
+def _message_faults(
+    under: str, raw: Any, campaign: Campaign, default: str, live: bool
+) -> list[FieldError]:
     try:
         message = bodies.convert(raw, messages.Message)
     except Invalid as error:
@@ -107,7 +110,7 @@ def _message_faults(under: str, raw: Any, default: str, live: bool) -> list[Fiel
         ]
     return [
         FieldError(field=f"{under}.{problem.field}", reason=problem.reason)
-        for problem in messages.check(message, None, default)
+        for problem in messages.check(message, supplied(campaign), default)
         if live or problem.code != "default_language"
     ]
 

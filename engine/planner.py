@@ -12,11 +12,36 @@ from engine.pipeline import Pipeline
 from notifier import plan as planning
 from notifier.messages import Message
 from notifier.notifications import Notification
-from rules.campaigns import Campaign
+from rules.campaigns import AllOf, AnyOf, Campaign, Condition, Event, EventSoon, Near
 from rules.decisions import Decision
 from rules.facts import LEVEL_NAMES
 
 log = structlog.get_logger("engine.planner")
+
+
+ALWAYS_SUPPLIED = frozenset({"destination", "feed", "now", "sunrise", "sunset", "visitor"})
+
+
+def supplied(campaign: Campaign) -> frozenset[str]:
+    """First words of the variables that a campaign's messages can use."""
+    trigger = campaign.trigger
+    names = set(ALWAYS_SUPPLIED)
+    if isinstance(trigger, Near):
+        names |= {"place", "dwell"}
+    elif not isinstance(trigger, EventSoon):
+        names |= {"zone", "level", "dwell"}
+    if isinstance(trigger, EventSoon) or _speaks_of_event(campaign.condition):
+        names |= {"event", "starts_in", "place"}
+    return frozenset(names)
+
+
+def _speaks_of_event(condition: Condition | None) -> bool:
+    """Whether a condition that must hold finds an event for the message to speak of."""
+    if isinstance(condition, AllOf):
+        return any(_speaks_of_event(part) for part in condition.of)
+    if isinstance(condition, AnyOf):
+        return all(_speaks_of_event(part) for part in condition.of)
+    return isinstance(condition, Event)
 
 
 class Planner:
