@@ -81,7 +81,6 @@ class ZoneRecord(
 
         Raises geofence.errors.GeometryInvalid with every problem of the geometry.
         """
-        dwells = self.dwell_s if isinstance(self.dwell_s, tuple) else (self.dwell_s,)
         return Zone(
             id=self.id,
             shape=parse_shape(
@@ -94,9 +93,14 @@ class ZoneRecord(
             accuracy_ceiling_m=self.accuracy_ceiling_m,
             confirm_ms=_ms(self.confirm_s),
             exit_confirm_ms=_ms(self.exit_confirm_s),
-            dwells_ms=tuple(sorted({_ms(dwell) for dwell in dwells})),
+            dwells_ms=self.dwells_ms(),
             report_cross=self.report_cross,
         )
+
+    def dwells_ms(self) -> tuple[int, ...]:
+        """The instants after enter at which a dwell is due, ascending."""
+        dwells = self.dwell_s if isinstance(self.dwell_s, tuple) else (self.dwell_s,)
+        return tuple(sorted({_ms(dwell) for dwell in dwells}))
 
     def capacity_persons(self) -> int | None:
         """The capacity, given or by area (at least 1); None where it is unknown.

@@ -34,7 +34,7 @@ from engine.records import (
     Tick,
 )
 from engine.visitors import VisitorBook
-from geofence.columns import I64, Transitions
+from geofence.columns import I64, Kind, Transitions
 from geofence.geodesy import area_m2
 from geofence.shapes import Zone
 from geofence.tracker import Tracker, TrackingRules
@@ -69,6 +69,8 @@ class Pipeline:
         self.hidden = HiddenZones()
         self.now_ms = 0
         self.end = 0
+        # By zone slot: what the zones themselves ask for, and what the tracker was given.
+        self._own_dwells_ms: dict[int, tuple[int, ...]] = {}
         self._dwells_ms: dict[int, tuple[int, ...]] = {}
         self._apply = {
             PingRows: self._pings,
@@ -131,10 +133,11 @@ class Pipeline:
             if c.kind == "zone"
         }
         put = [record for record in zones.values() if record is not None]
-        shapes = [record.to_zone() for record in put]
+        shapes = [self._with_dwells(record.to_zone()) for record in put]
         moved_in = self.tracker.put_zones(shapes, self.now_ms)
         known = self.catalogue.all("zone")
         gone = [zone_id for zone_id, r in zones.items() if r is None and zone_id in known]
+        self._forget_dwells(gone)
         moved_out = self.tracker.remove_zones(gone, self.now_ms)
         for change, record_of in zip(entry.changes, decoded, strict=True):
             self.catalogue.put(change, record_of)
@@ -224,6 +227,8 @@ class Pipeline:
         """Tell the crowd book and the facts of zones that the tracker has."""
         for record, zone in zip(records, zones, strict=True):
             slot = self.tracker.zone_slot(zone.id)
+            _keep(self._own_dwells_ms, slot, record.dwells_ms())
+            _keep(self._dwells_ms, slot, zone.dwells_ms)
             self.crowd.put_zone(
                 slot, capacity=record.capacity_persons(), penetration=record.penetration
             )
@@ -255,13 +260,30 @@ class Pipeline:
                 now_ms=self.now_ms,
                 tell_slots=self.hidden.tell_slots_of(campaign, self.catalogue, self.tracker),
             )
-        for slot, zone in enumerate(self.facts.zones):
-            record = self.catalogue.find("zone", zone.id)
-            own = record.to_zone().dwells_ms if record is not None else ()
-            dwells_ms = tuple(sorted({*own, *self.decider.dwells_ms(slot)}))
-            if dwells_ms != self._dwells_ms.get(slot, own):
-                self._dwells_ms[slot] = dwells_ms
-                self.tracker.put_dwells(zone.id, dwells_ms, self.now_ms)
+        asked = np.flatnonzero(self.decider.watch & (1 << Kind.DWELL)).tolist()
+        for slot in sorted({*asked, *self._dwells_ms}):
+            dwells_ms = self._dwells_of(slot)
+            if dwells_ms != self._dwells_ms.get(slot, ()):
+                _keep(self._dwells_ms, slot, dwells_ms)
+                self.tracker.put_dwells(self.tracker.zone_ids[slot], dwells_ms, self.now_ms)
+
+    def _dwells_of(self, slot: int) -> tuple[int, ...]:
+        """The dwell times that a zone and the campaigns ask for, ascending."""
+        own = self._own_dwells_ms.get(slot, ())
+        return tuple(sorted({*own, *self.decider.dwells_ms(slot)}))
+
+    def _with_dwells(self, zone: Zone) -> Zone:
+        """A zone with what campaigns ask of it already: an edit must not stop their timers."""
+        if self.catalogue.find("zone", zone.id) is None:
+            return zone
+        asked = self.decider.dwells_ms(self.tracker.zone_slot(zone.id))
+        return msgspec.structs.replace(zone, dwells_ms=tuple(sorted({*zone.dwells_ms, *asked})))
+
+    def _forget_dwells(self, zone_ids: Sequence[str]) -> None:
+        for zone_id in zone_ids:
+            slot = self.tracker.zone_slot(zone_id)
+            _keep(self._own_dwells_ms, slot, ())
+            _keep(self._dwells_ms, slot, ())
 
     def _know(self, slot: int) -> None:
         """Bring a visitor's facts up to date."""
@@ -310,6 +332,14 @@ class TrackerPresence:
 def level_named(name: str | None) -> Level | None:
     """A level by its name; None for none."""
     return None if name is None else LEVEL_OF[name]  # type: ignore[index]
+
+
+def _keep(dwells_ms: dict[int, tuple[int, ...]], slot: int, times_ms: tuple[int, ...]) -> None:
+    """Set a slot's dwell times; the many zones without any take no room."""
+    if times_ms:
+        dwells_ms[slot] = times_ms
+    else:
+        dwells_ms.pop(slot, None)
 
 
 def _date(text: str | None) -> date | None:

@@ -57,7 +57,10 @@ class VisitorBook:
 
     def slots(self, visitors: tuple[str, ...]) -> I32:
         """Slots of many visitors."""
-        return np.fromiter((self.slot(v) for v in visitors), np.int32, len(visitors))
+        try:
+            return np.fromiter(map(self._slots.__getitem__, visitors), np.int32, len(visitors))
+        except KeyError:  # somebody is new
+            return np.fromiter(map(self.slot, visitors), np.int32, len(visitors))
 
     def find(self, visitor: str) -> VisitorState | None:
         slot = self._slots.get(visitor)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from typing import Any
 
+import numpy as np
 import pytest
 
 from api import demo
@@ -13,7 +15,7 @@ from engine.catalogue import CatalogueBook
 from engine.pipeline import Pipeline
 from engine.records import Change, Consent, Device, Entry, Record, rebatch
 from engine.walkers import Walkers
-from geofence.columns import Pings
+from geofence.columns import Kind, Pings
 from geofence.errors import GeofenceError
 from rules.facts import Level
 from tests.engine.worlds import (
@@ -115,6 +117,58 @@ def test_a_dwell_pushes_without_a_further_ping() -> None:
         *(tick(s) for s in range(1, 70)),
     ]
     assert run(world) == [("stay", "anna", "send", "sent")]
+
+
+def staying(**zone: Any) -> Change:
+    return change("zone", "lake", square("lake", **zone))
+
+
+@pytest.mark.parametrize("edited_at_s", [0, 30])
+def test_editing_a_zone_keeps_the_dwells_that_campaigns_ask_of_it(edited_at_s: int) -> None:
+    dwell = {"type": "dwell", "zones": ["lake"], "after_s": 60}
+    world = [
+        tick(0),
+        catalogue(staying(), change("campaign", "stay", campaign("stay", dwell))),
+        *known("anna"),
+        catalogue(staying(tags=["shore"])) if not edited_at_s else tick(0),
+        pings(("anna", 1, 6.005, 45.005)),
+        *(tick(s) for s in range(1, edited_at_s)),
+        catalogue(staying(capacity=50)) if edited_at_s else tick(1),
+        *(tick(s) for s in range(max(1, edited_at_s), 70)),
+    ]
+    assert run(world) == [("stay", "anna", "send", "sent")]
+
+
+def test_a_zones_own_dwells_stay_beside_those_of_campaigns_that_come_and_go() -> None:
+    dwell = {"type": "dwell", "zones": ["lake"], "after_s": 60}
+    ended = campaign("stay", dwell, status="ended")
+    steps = [
+        (staying(dwell_s=30), [30_000]),
+        (change("campaign", "stay", campaign("stay", dwell)), [30_000, 60_000]),
+        (staying(dwell_s=45), [45_000, 60_000]),
+        (change("zone", "lake", None), []),
+        (staying(dwell_s=30), [30_000, 60_000]),
+        (change("campaign", "stay", ended), [30_000]),
+        (staying(), []),
+        (change("campaign", "stay", campaign("stay", dwell)), [60_000]),
+    ]
+    pipeline = Pipeline()
+    world: list[Entry] = []
+    for number, (each, _) in enumerate(steps):
+        world += [
+            tick(200 * number),
+            catalogue(each),
+            pings((f"v{number}", 200 * number + 1, 6.005, 45.005)),
+            tick(200 * number + 100),
+            pings((f"v{number}", 200 * number + 101, 6.5, 45.005)),
+        ]
+    fired: dict[int, list[int]] = {number: [] for number in range(len(steps))}
+    for record in records(world):
+        found = pipeline.apply(record).transitions
+        assert found is not None
+        for at in np.flatnonzero(found.kind == Kind.DWELL).tolist():
+            fired[int(found.visitor[at])].append(int(found.dwell_ms[at]))
+    assert list(fired.values()) == [dwells_ms for _, dwells_ms in steps]
 
 
 def test_near_a_place_pushes_inside_the_circle_only() -> None:
