@@ -117,6 +117,7 @@ class Motor:
         self._store = store
         self._position = log.end
         self._waiting: list[_Job] = []
+        self._applying: list[_Job] = []
         self._waiting_pings = 0
         self._group = _Group()
         self._pump_scheduled = False
@@ -154,7 +155,7 @@ class Motor:
         """The state can no longer be trusted: take nothing more, and say so."""
         self.blocked = f"the engine failed ({type(error).__name__}); restart it"
         log.error("engine.failed", exc_info=error)
-        for job in [*self._waiting, *self._group.jobs]:
+        for job in [*self._applying, *self._waiting, *self._group.jobs]:
             if not job.done.done():
                 job.done.set_exception(LogRefused(reason=self.blocked))
         self._waiting = []
@@ -172,7 +173,7 @@ class Motor:
 
     async def settled(self) -> None:
         """Wait until all that was taken is committed and stored, or the log refuses."""
-        while self._unsettled and not self.blocked:
+        while (self._unsettled or self._stored) and not self.blocked:
             self._idle.clear()
             await self._idle.wait()
 
@@ -278,6 +279,7 @@ class Motor:
         """Apply what waits, runs of pings joined into one record."""
         self._pump_scheduled = False
         jobs, taken = self._waiting, 0
+        self._applying = jobs
         run: list[_Job] = []
         for place, job in enumerate(jobs):
             if isinstance(job.entry, PingDraft):
@@ -302,7 +304,8 @@ class Motor:
         try:
             job.result = self._apply(job.entry, job.received_ms)
         except REFUSALS as error:
-            job.done.set_exception(error)
+            if not job.done.done():
+                job.done.set_exception(error)
             self._unsettled -= 1
         else:
             self._group.jobs.append(job)
@@ -389,6 +392,7 @@ class Motor:
                     log.error("log.refused", reason=error.reason)
                 self.blocked = error.reason
                 self._fail(group, error)
+                self._fail(self._group, error)
                 self._idle.set()
                 await asyncio.sleep(limits.LOG_RETRY_S)
             else:
@@ -426,7 +430,7 @@ class Motor:
                 self._unsettled -= 1
                 for listener in list(self._listeners):
                     listener(effects)
-            if not self._unsettled:
+            if not self._unsettled and not self._stored:
                 self._idle.set()
 
     async def _keep(self, effects: Sequence[Effects]) -> None:

@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+import structlog
+
+# Plain lines: a traceback drawn with all locals takes seconds, and shows what logs must not.
+structlog.configure(
+    processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info,
+                structlog.processors.KeyValueRenderer()]
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
