@@ -7,6 +7,9 @@ from typing import Final
 PINGS_PER_REQUEST_MAX: Final = 10_000
 """A phone's backlog of a day at one fix in ten seconds is 8,640; more is several requests."""
 
+CONSENTS_PER_REQUEST_MAX: Final = 10_000
+"""About 1 MB of JSON; the list of a whole season is a few requests."""
+
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 """10,000 pings with every field and long visitor ids are about 2 MB of JSON."""
 

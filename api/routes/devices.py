@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import re
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from api import limits
+from api import bodies, limits
 from api.calls import Call, Route
-from api.errors import FieldError, Invalid, NotAuthenticated, NotFound
+from api.decode import JSON, NDJSON, VISITOR_CHARS
+from api.errors import FieldError, Invalid, Malformed, NotAuthenticated, NotFound, TooLarge
 from engine import clock as system
 from engine.records import Consent, Device, Erasure, Profile, Purpose
 from notifier.languages import known as known_language
@@ -23,6 +26,8 @@ Languages = Annotated[
 PushToken = Annotated[str, Meta(max_length=limits.PUSH_TOKEN_CHARS_MAX)]
 AppVersion = Annotated[str, Meta(max_length=limits.KEY_NAME_CHARS_MAX)]
 Platform = Literal["android", "ios", "web", "other"]
+CONSENTS_TOGETHER = 1_000
+"""Consents that wait for the engine at once: far fewer than it lets wait."""
 PURPOSES: tuple[Purpose, ...] = ("location", "push", "analytics")
 
 
@@ -93,6 +98,21 @@ class ConsentsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     push: bool
     analytics: bool
     at_ms: int
+
+
+class ConsentRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one visitor consented to; a purpose left out keeps its value."""
+
+    visitor: Annotated[
+        str, Meta(max_length=limits.VISITOR_CHARS_MAX, pattern=f"^[{re.escape(VISITOR_CHARS)}]+$")
+    ]
+    purposes: Consents
+
+
+class ConsentsRecorded(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows were recorded: all of them."""
+
+    recorded: int
 
 
 class ProfileBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -200,6 +220,47 @@ async def put_consents(call: Call) -> ConsentsAnswer:
     return await _change_consents(call, visitor)
 
 
+async def record_consents(call: Call) -> ConsentsRecorded:
+    """Record what many visitors consented to elsewhere; one bad row refuses them all.
+
+    Recording the same again changes nothing, so a request that was cut short can be repeated.
+    """
+    rows = _consent_rows(call.body(bytes), call.request.content_type)
+    motor = call.service.motor
+    at_ms = motor.clock.now_ms()
+    for start in range(0, len(rows), CONSENTS_TOGETHER):
+        entries = (
+            Consent(visitor=row.visitor, purposes=row.purposes.named(), at_ms=at_ms)
+            for row in rows[start : start + CONSENTS_TOGETHER]
+        )
+        await asyncio.gather(*(motor.submit(entry) for entry in entries))
+    return ConsentsRecorded(recorded=len(rows))
+
+
+def _consent_rows(body: bytes, content_type: str) -> list[ConsentRow]:
+    """The rows of a JSON array or NDJSON. Raises Malformed, TooLarge, or Invalid by row."""
+    lines = [line for line in body.split(b"\n") if line.strip()] if content_type == NDJSON else []
+    found = [bodies.document(line) for line in lines] if lines else bodies.document(body or b"[]")
+    if not isinstance(found, list):
+        raise Malformed("expected an array of objects")
+    if len(found) > limits.CONSENTS_PER_REQUEST_MAX:
+        raise TooLarge(what="consents", limit=limits.CONSENTS_PER_REQUEST_MAX)
+    rows: list[ConsentRow] = []
+    wrong: list[FieldError] = []
+    for index, item in enumerate(found):
+        try:
+            row = bodies.convert(item, ConsentRow)
+            if not row.purposes.named():
+                raise _nothing_named("purposes")
+        except Invalid as error:
+            wrong += (msgspec.structs.replace(fault, index=index) for fault in error.errors)
+        else:
+            rows.append(row)
+    if wrong:
+        raise Invalid(wrong)
+    return rows
+
+
 async def put_profile(call: Call) -> Profile:
     """Set a visitor's segments, attributes and stay."""
     body = call.body(ProfileBody)
@@ -256,9 +317,13 @@ async def _consent(call: Call, visitor: str, purposes: dict[Purpose, bool]) -> N
 async def _change_consents(call: Call, visitor: str) -> ConsentsAnswer:
     purposes = call.body(Consents).named()
     if not purposes:
-        raise Invalid.one("", f"name at least one of {', '.join(PURPOSES)}")
+        raise _nothing_named("")
     await _consent(call, visitor, purposes)
     return _consents(call, visitor)
+
+
+def _nothing_named(field: str) -> Invalid:
+    return Invalid.one(field, f"name at least one of {', '.join(PURPOSES)}")
 
 
 def _consents(call: Call, visitor: str) -> ConsentsAnswer:
@@ -313,6 +378,10 @@ ROUTES = (
           summary="Show the consents of this device's visitor", answer=ConsentsAnswer),
     Route(method="PUT", path="/v1/consents", handler=put_own_consents, tag="visitors", device=True,
           summary="Give or take back consent", body=Consents, answer=ConsentsAnswer),
+    Route(method="POST", path="/v1/consents", handler=record_consents, tag="visitors",
+          summary="Record the consents of many visitors: an array, or one object a line",
+          scopes=("visitors:write",), body=bytes, describes=list[ConsentRow], takes=(JSON, NDJSON),
+          answer=ConsentsRecorded, audited=True),
     Route(method="DELETE", path="/v1/me", handler=erase_self, tag="visitors", device=True,
           summary="Erase this device's visitor", status=204),
     Route(method="GET", path="/v1/visitors/{id}/consents", handler=consents, tag="visitors",
