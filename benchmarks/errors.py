@@ -2,6 +2,7 @@
 
 BenchmarkError
 ├── CountsDiffer    two contestants found different transitions: figures would compare nothing
+├── InstanceFailed  the server under test did not start, or answered what it must not
 └── WorkloadInvalid an option that no workload can be made of: field, reason
 """
 
@@ -24,6 +25,14 @@ class CountsDiffer(BenchmarkError):
         )
         self.contestant, self.number = contestant, number
         self.found, self.expected = found, expected
+
+
+class InstanceFailed(BenchmarkError):
+    """The server under test cannot be measured: `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the server under test {reason}")
+        self.reason = reason
 
 
 class WorkloadInvalid(BenchmarkError):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from content.zones import ZoneRecord
 from geofence.columns import F64, I64
 from geofence.shapes import Area, Zone
 
@@ -124,6 +125,20 @@ def zones_of(drawn: Walks, *, exit_margin_m: float = 0.0) -> list[Zone]:
         Zone(
             id=str(number),
             shape=Area(parts=((tuple(map(tuple, np.vstack((ring, ring[:1])).tolist())),),)),
+            exit_margin_m=exit_margin_m,
+            accuracy_ceiling_m=ACCURACY_CEILING_M,
+        )
+        for number, ring in enumerate(drawn.rings())
+    ]
+
+
+def zone_records(drawn: Walks, *, exit_margin_m: float = 0.0) -> list[ZoneRecord]:
+    """The same zones as the catalogue takes them."""
+    return [
+        ZoneRecord(
+            id=str(number),
+            name={"en": f"zone {number}"},
+            geometry={"type": "Polygon", "coordinates": [np.vstack((ring, ring[:1])).tolist()]},
             exit_margin_m=exit_margin_m,
             accuracy_ceiling_m=ACCURACY_CEILING_M,
         )
