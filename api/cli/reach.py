@@ -49,7 +49,7 @@ def reach(data: Path, server: str = "", key: str = "") -> Iterator[Client]:
         return
     if not held.address:
         raise Refused(f"{data} is in use by process {held.pid}, which does not serve (yet)")
-    yield Client(held.address, key or _token(data))
+    yield Client(held.address, key or _token(data), own=True)
 
 
 def _token(data: Path) -> str:
