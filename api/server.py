@@ -31,7 +31,9 @@ from engine.log import FileLog
 from engine.motor import Motor
 from engine.pipeline import Pipeline
 from engine.planner import Planner
-from engine.recovery import recover
+from engine.recovery import Progress, recover
+from engine.saving import Saver
+from engine.snapshots import Snapshots
 from engine.store import Store
 from engine.warming import warm
 from notifier.channels import Channel
@@ -42,6 +44,7 @@ from notifier.dispatcher import Dispatcher
 
 FCM_ENDPOINT: Final = "https://fcm.googleapis.com"
 LOG_FOLDER: Final = "log"
+SNAPSHOT_FOLDER: Final = "snapshots"
 TOKEN_FILE: Final = "cli.token"  # noqa: S105  # a file's name
 LOCAL_KEY_ID: Final = "key_cli"
 
@@ -78,12 +81,14 @@ class Server:
         clock: Clock | None = None,
         sending: bool = True,
         stepped: bool = False,
+        progress: Progress | None = None,
     ) -> AsyncIterator[Server]:
         """Open a data directory, making it where it is missing.
 
         clock: of the engine. sending: deliver what is decided; without it nothing leaves, and time
-        does not pass. stepped: the caller ticks the motor and calls `deliver`. Raises DataHeld,
-        DataTooNew, LogDamaged, StoreRefused, SettingInvalid.
+        does not pass. stepped: the caller ticks the motor and calls `deliver`. progress: told how
+        far the replay of the log has come. Raises DataHeld, DataTooNew, LogDamaged, SnapshotsLost,
+        StoreRefused, SettingInvalid.
         """
         clock = clock or SystemClock()
         async with contextlib.AsyncExitStack() as stack:
@@ -94,13 +99,17 @@ class Server:
             stack.push_async_callback(asyncio.to_thread, store.close)
             hub = Hub()
             channels = _channels(settings, store, hub)
-            motor = await _motor(stack, data, settings, store, channels, clock)
+            snapshots = await asyncio.to_thread(Snapshots, data / SNAPSHOT_FOLDER)
+            motor = await _motor(stack, data, settings, store, channels, clock, snapshots, progress)
             motor.start(ticking=sending and not stepped)
+            saver = Saver(motor, snapshots)
+            stack.push_async_callback(saver.stop)
+            saver.start()
             gate = _gate(settings, store)
             await gate.load()
             service = Service(
                 motor=motor, store=store, hub=hub, gate=gate, settings=settings,
-                clock=SystemClock(),
+                clock=SystemClock(), saver=saver,
             )  # fmt: skip
             server = Server(data=data, settings=settings, hold=hold, service=service)
             if sending:
@@ -201,6 +210,8 @@ async def _motor(
     store: Store,
     channels: list[Channel],
     clock: Clock,
+    snapshots: Snapshots,
+    progress: Progress | None,
 ) -> Motor:
     """A motor as the log left it, which the stack will stop."""
     log = await asyncio.to_thread(
@@ -212,10 +223,21 @@ async def _motor(
     pipeline = Pipeline()
     planner = Planner(pipeline, tuple(channel.name for channel in channels))
     try:
-        await recover(log=log, store=store, pipeline=pipeline, planner=planner)
+        recovered = await recover(
+            log=log,
+            store=store,
+            pipeline=pipeline,
+            planner=planner,
+            snapshots=snapshots,
+            progress=progress,
+        )
     except BaseException:
         await asyncio.to_thread(log.close)
         raise
+    cut = log.info().cut
+    if cut is not None:
+        _log.warning("log.tail_cut", path=cut.path, bytes=cut.size_bytes, reason=cut.reason)
+    _log.info("log.replayed", entries=recovered.entries, snapshot=recovered.snapshot)
     motor = Motor(log=log, store=store, pipeline=pipeline, planner=planner, clock=clock)
     stack.push_async_callback(motor.stop)
     return motor

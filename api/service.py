@@ -13,6 +13,7 @@ from api.ratelimit import Buckets
 from api.settings import Settings
 from engine.clock import Clock
 from engine.motor import Motor
+from engine.saving import Saver
 from engine.store import Store
 from notifier.channels.inbox import Hub
 
@@ -29,12 +30,14 @@ class Service:
         gate: Gate,
         settings: Settings,
         clock: Clock,
+        saver: Saver,
     ) -> None:
         self.motor = motor
         self.store = store
         self.gate = gate
         self.settings = settings
         self.clock = clock
+        self.saver = saver
         self.buckets = Buckets()
         self.figures = HttpFigures(motor)
         self.hub = hub

@@ -59,6 +59,10 @@ class CatalogueBook:
             self._records[change.kind][change.id] = Entry(change.version, record)
             self._deleted.pop(key, None)
 
+    def freeze(self) -> tuple[dict[str, dict[str, Entry]], dict[tuple[str, str], int]]:
+        """Records by kind and id, and versions of what was deleted, as they are now."""
+        return {kind: dict(entries) for kind, entries in self._records.items()}, dict(self._deleted)
+
     def version(self, kind: str, record_id: str) -> int:
         """The newest version, of a deletion too; 0 where there never was a record."""
         entry = self._records[kind].get(record_id)

@@ -70,6 +70,11 @@ class StepClock:
         await asyncio.sleep(min(duration_s, 0.001))
 
 
+def give_way() -> None:
+    """Let another thread have its turn before this one goes on."""
+    time.sleep(0)
+
+
 def monotonic_s() -> float:
     """Seconds that only grow, for measuring."""
     return time.perf_counter()

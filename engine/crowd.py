@@ -182,8 +182,11 @@ class CrowdBook:
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """All columns, by name."""
-        return dict(vars(self))
+        """All columns, by name, and `_now_ms`."""
+        return {
+            name: value.copy() if isinstance(value, np.ndarray) else value
+            for name, value in vars(self).items()
+        }
 
     @staticmethod
     def restore(columns: dict[str, Any]) -> CrowdBook:

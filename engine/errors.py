@@ -5,6 +5,10 @@ EngineError
 ├── LogDamaged           damage before the tail: the engine refuses to start
 ├── LogRefused           the log cannot take more (disk full, read-only)
 ├── LogTrimmed           entries that are no longer kept were asked for
+├── SnapshotUnfit        parts that make no state of a pipeline
+├── SnapshotDamaged      a snapshot that cannot be read
+├── SnapshotRefused      a snapshot cannot be written for now
+├── SnapshotsLost        the log was trimmed and no snapshot can be read: no start
 ├── StoreRefused         the database cannot be read or written for now
 ├── DataHeld             another process holds the data directory
 ├── DataTooNew           the data was written by a newer version
@@ -57,6 +61,45 @@ class LogTrimmed(EngineError):
         super().__init__(f"the log begins at position {first}; {asked} is no longer kept")
         self.asked = asked
         self.first = first
+
+
+class SnapshotUnfit(EngineError):
+    """Parts of a snapshot do not make a state, for `reason`."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SnapshotDamaged(EngineError):
+    """The snapshot at `path` cannot be read, for `reason`."""
+
+    def __init__(self, *, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be read: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class SnapshotRefused(EngineError):
+    """A snapshot could not be written; the ones before stand. `reason` is the system's."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"no snapshot can be written: {reason}")
+        self.reason = reason
+
+
+class SnapshotsLost(EngineError):
+    """The log begins at `first`, and no snapshot that it goes on from can be used."""
+
+    def __init__(self, *, folder: str, first: int, reasons: tuple[str, ...]) -> None:
+        tried = "; ".join(reasons) or f"there is none in {folder}"
+        super().__init__(
+            f"the log begins at position {first} and no snapshot leads up to it ({tried}). "
+            "Nothing was changed. Restore a backup."
+        )
+        self.folder = folder
+        self.first = first
+        self.reasons = reasons
 
 
 class StoreRefused(EngineError):

@@ -21,17 +21,14 @@ class HiddenZones:
     """The circles in force, by zone id."""
 
     def __init__(self) -> None:
-        self._circles: dict[str, Circle] = {}
+        self.circles: dict[str, Circle] = {}
         self._by_tag: dict[str, list[str]] = {}
 
     def settle(
         self, catalogue: CatalogueBook, tracker: Tracker, facts: Facts, now_ms: int
     ) -> list[Transitions]:
         """Add and remove circles so that they are those that campaigns ask for."""
-        self._by_tag = {}
-        for zone_id, entry in catalogue.all("zone").items():
-            for tag in entry.record.tags:
-                self._by_tag.setdefault(tag, []).append(zone_id)
+        self._sort_by_tag(catalogue)
         wanted = {
             _circle_id(place, within_m): (place, within_m)
             for entry in catalogue.all("campaign").values()
@@ -41,9 +38,9 @@ class HiddenZones:
         for zone_id, (place_id, within_m) in wanted.items():
             place = catalogue.find("place", place_id)
             circles[zone_id] = Circle(lon=place.lon, lat=place.lat, radius_m=within_m)
-        changed = {k: c for k, c in circles.items() if self._circles.get(k) != c}
-        gone = [zone_id for zone_id in self._circles if zone_id not in circles]
-        self._circles = circles
+        changed = {k: c for k, c in circles.items() if self.circles.get(k) != c}
+        gone = [zone_id for zone_id in self.circles if zone_id not in circles]
+        self.circles = circles
         moved = tracker.put_zones(
             [Zone(id=zone_id, shape=circle) for zone_id, circle in changed.items()], now_ms
         )
@@ -53,6 +50,20 @@ class HiddenZones:
                 ZoneFacts(id=zone_id, area_m2=pi * circle.radius_m**2, place=wanted[zone_id][0]),
             )
         return [moved, tracker.remove_zones(gone, now_ms)]
+
+    def _sort_by_tag(self, catalogue: CatalogueBook) -> None:
+        self._by_tag = {}
+        for zone_id, entry in catalogue.all("zone").items():
+            for tag in entry.record.tags:
+                self._by_tag.setdefault(tag, []).append(zone_id)
+
+    @staticmethod
+    def thaw(circles: dict[str, Circle], catalogue: CatalogueBook) -> HiddenZones:
+        """The book in which these circles were in force."""
+        hidden = HiddenZones()
+        hidden.circles = circles
+        hidden._sort_by_tag(catalogue)
+        return hidden
 
     def slots_of(
         self, campaign: Campaign, catalogue: CatalogueBook, tracker: Tracker

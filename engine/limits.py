@@ -109,3 +109,19 @@ REPLAY_PINGS_MAX = 10_000
 
 # A demonstration whose speed the machine cannot keep skips virtual seconds beyond this lag.
 SIMULATION_LAG_MS = 10_000
+
+# Snapshots --------------------------------------------------------------------------------------
+# The newest, and one for the day on which it does not read well.
+SNAPSHOTS_KEPT = 2
+# Time between two: fixes that are in snapshots leave the log within three times as much, far below
+# the 24 hours that they may live, and an erased visitor's traces likewise.
+SNAPSHOT_S = 15 * 60.0
+# Entries after which one is due earlier: replaying as many takes some seconds.
+SNAPSHOT_ENTRIES = 6_000_000
+# How often it is asked whether one is due, and the pause after one that failed.
+SNAPSHOT_POLL_S = 1.0
+SNAPSHOT_RETRY_S = 30.0
+# Visitors encoded in one go: about a millisecond, for which other threads wait.
+SNAPSHOT_PIECE = 1_000
+# Bytes of an array written in one go.
+SNAPSHOT_WRITE_BYTES = 4 * 2**20

@@ -110,6 +110,12 @@ class Log(Protocol):
     def skip(self, position: int) -> None:
         """Go on at `position`, past the end: the entries between were lost, their effects not."""
 
+    def roll(self) -> None:
+        """Begin a new segment at the end, so that trimming can reach up to here.
+
+        Raises LogRefused.
+        """
+
     def trim(self, before: int) -> int:
         """Drop what can be dropped of the entries before `before`; returns the new first."""
 
@@ -340,6 +346,16 @@ class FileLog:
             raise LogRefused(reason=str(error)) from error
         self._end = position
 
+    def roll(self) -> None:
+        if self._end == self._segments[-1].first:
+            return
+        try:
+            self._flush()
+            self._begin_segment(self._end, self._end, [])
+        except OSError as error:
+            self._refused = str(error)
+            raise LogRefused(reason=str(error)) from error
+
     def trim(self, before: int) -> int:
         while len(self._segments) > 1 and self._segments[1].follows <= before:
             self._files.remove(self._segments[0].path)
@@ -423,6 +439,9 @@ class MemoryLog:
     def skip(self, position: int) -> None:
         assert position >= self._end
         self._end = position
+
+    def roll(self) -> None:
+        pass
 
     def trim(self, before: int) -> int:
         dropped = 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -33,6 +33,7 @@ from engine.ticks import TickSource
 from geofence.columns import Cause, Kind, Transitions
 from geofence.errors import GeofenceError
 
+T = TypeVar("T")
 Listener = Callable[[Sequence[Effects]], None]
 log = structlog.get_logger("engine.motor")
 
@@ -113,9 +114,10 @@ class Motor:
         self.figures = Figures()
         self.blocked = ""
         self.store_blocked = ""
+        self.failed = False
         self._log = log
         self._store = store
-        self._position = log.end
+        self._position = self._stored_through = log.end
         self._waiting: list[_Job] = []
         self._applying: list[_Job] = []
         self._waiting_pings = 0
@@ -153,6 +155,7 @@ class Motor:
 
     def _stop_taking(self, error: Exception) -> None:
         """The state can no longer be trusted: take nothing more, and say so."""
+        self.failed = True
         self.blocked = f"the engine failed ({type(error).__name__}); restart it"
         log.error("engine.failed", exc_info=error)
         for job in [*self._applying, *self._waiting, *self._group.jobs]:
@@ -176,6 +179,19 @@ class Motor:
         while (self._unsettled or self._stored) and not self.blocked:
             self._idle.clear()
             await self._idle.wait()
+
+    @property
+    def stored_through(self) -> int:
+        """Position up to which all is in the log and its effects in the store."""
+        return self._stored_through
+
+    async def with_log(self, call: Callable[[Log], T]) -> T:
+        """Run a call on the log, in the thread that it belongs to.
+
+        The calls, and the writes of the log, take place in the order in which they were asked for.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, call, self._log)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with effects once they are stored; returns how to stop that."""
@@ -427,6 +443,7 @@ class Motor:
             if effects:
                 self._unsettled += 1
                 await self._keep(effects)
+                self._stored_through = effects[-1].through
                 self._unsettled -= 1
                 for listener in list(self._listeners):
                     listener(effects)

@@ -13,19 +13,27 @@ class Occasions:
     """Keeps `facts.events` and `facts.places` in step with the catalogue and the time."""
 
     def __init__(self) -> None:
-        self._due_ms = limits.NEVER_MS
+        self.due_ms = limits.NEVER_MS
+
+    @staticmethod
+    def thaw(due_ms: int, catalogue: CatalogueBook, tracker: Tracker, facts: Facts) -> Occasions:
+        """The one that was next due at `due_ms`; the facts are what it had made them."""
+        occasions = Occasions()
+        if due_ms != limits.NEVER_MS:
+            occasions.refresh(due_ms - limits.OCCASIONS_REFRESH_MS, catalogue, tracker, facts)
+        return occasions
 
     def stale(self) -> None:
         """The catalogue changed: the next refresh does its work whatever the time."""
-        self._due_ms = limits.NEVER_MS
+        self.due_ms = limits.NEVER_MS
 
     def refresh(
         self, now_ms: int, catalogue: CatalogueBook, tracker: Tracker, facts: Facts
     ) -> None:
         """Expand events from some time ago to some time ahead, if that is due."""
-        if now_ms < self._due_ms:
+        if now_ms < self.due_ms:
             return
-        self._due_ms = now_ms + limits.OCCASIONS_REFRESH_MS
+        self.due_ms = now_ms + limits.OCCASIONS_REFRESH_MS
         self._places(catalogue, facts)
         for event_id in list(facts.events):
             facts.drop_event(event_id)

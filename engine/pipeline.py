@@ -7,7 +7,6 @@ decider decides. Engine time is the last tick's, and so is what rules read of cr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -40,7 +39,7 @@ from geofence.shapes import Zone
 from geofence.tracker import Tracker, TrackingRules
 from rules.campaigns import RestraintSettings
 from rules.decider import Decider
-from rules.facts import LEVEL_OF, Destination, Facts, FeedFacts, Level, VisitorFacts, ZoneFacts
+from rules.facts import LEVEL_OF, Destination, Facts, FeedFacts, Level, ZoneFacts
 from rules.rulings import Ruling
 
 # Where a destination has not said where it is, times are UTC and the sun that of Greenwich.
@@ -70,8 +69,8 @@ class Pipeline:
         self.now_ms = 0
         self.end = 0
         # By zone slot: what the zones themselves ask for, and what the tracker was given.
-        self._own_dwells_ms: dict[int, tuple[int, ...]] = {}
-        self._dwells_ms: dict[int, tuple[int, ...]] = {}
+        self.own_dwells_ms: dict[int, tuple[int, ...]] = {}
+        self.given_dwells_ms: dict[int, tuple[int, ...]] = {}
         self._apply = {
             PingRows: self._pings,
             Tick: self._tick,
@@ -151,7 +150,7 @@ class Pipeline:
         if kinds & {"destination", "zone", "place", "event"}:
             self.occasions.stale()
             self.occasions.refresh(self.now_ms, self.catalogue, self.tracker, self.facts)
-        if kinds & {"zone", "place", "event", "campaign"}:
+        if kinds & {"destination", "zone", "place", "event", "campaign"}:
             transitions += self.hidden.settle(self.catalogue, self.tracker, self.facts, self.now_ms)
             self._settle_campaigns()
         moved = _joined(transitions)
@@ -163,7 +162,11 @@ class Pipeline:
         )
 
     def _device(self, record: Record, device: Device) -> Effects:
-        self._know(self.visitors.put_device(device))
+        before = self.visitors.owner(device.device)
+        slot = self.visitors.put_device(device)
+        self._know(slot)
+        if before is not None and before != slot:
+            self._know(before)  # its languages were the device's
         return Effects(through=record.end, devices=(device,))
 
     def _consent(self, record: Record, consent: Consent) -> Effects:
@@ -227,8 +230,8 @@ class Pipeline:
         """Tell the crowd book and the facts of zones that the tracker has."""
         for record, zone in zip(records, zones, strict=True):
             slot = self.tracker.zone_slot(zone.id)
-            _keep(self._own_dwells_ms, slot, record.dwells_ms())
-            _keep(self._dwells_ms, slot, zone.dwells_ms)
+            _keep(self.own_dwells_ms, slot, record.dwells_ms())
+            _keep(self.given_dwells_ms, slot, zone.dwells_ms)
             self.crowd.put_zone(
                 slot, capacity=record.capacity_persons(), penetration=record.penetration
             )
@@ -237,17 +240,7 @@ class Pipeline:
             )
 
     def _settle_destination(self) -> None:
-        destination = self.catalogue.destination
-        self.facts.destination = (
-            NOWHERE
-            if destination is None
-            else Destination(
-                time_zone=destination.time_zone,
-                lat=destination.lat,
-                lon=destination.lon,
-                country=destination.country,
-            )
-        )
+        self.facts.destination = destination_of(self.catalogue)
         self.decider.move(self.facts.destination)
 
     def _settle_campaigns(self) -> None:
@@ -261,15 +254,15 @@ class Pipeline:
                 tell_slots=self.hidden.tell_slots_of(campaign, self.catalogue, self.tracker),
             )
         asked = np.flatnonzero(self.decider.watch & (1 << Kind.DWELL)).tolist()
-        for slot in sorted({*asked, *self._dwells_ms}):
+        for slot in sorted({*asked, *self.given_dwells_ms}):
             dwells_ms = self._dwells_of(slot)
-            if dwells_ms != self._dwells_ms.get(slot, ()):
-                _keep(self._dwells_ms, slot, dwells_ms)
+            if dwells_ms != self.given_dwells_ms.get(slot, ()):
+                _keep(self.given_dwells_ms, slot, dwells_ms)
                 self.tracker.put_dwells(self.tracker.zone_ids[slot], dwells_ms, self.now_ms)
 
     def _dwells_of(self, slot: int) -> tuple[int, ...]:
         """The dwell times that a zone and the campaigns ask for, ascending."""
-        own = self._own_dwells_ms.get(slot, ())
+        own = self.own_dwells_ms.get(slot, ())
         return tuple(sorted({*own, *self.decider.dwells_ms(slot)}))
 
     def _with_dwells(self, zone: Zone) -> Zone:
@@ -282,26 +275,13 @@ class Pipeline:
     def _forget_dwells(self, zone_ids: Sequence[str]) -> None:
         for zone_id in zone_ids:
             slot = self.tracker.zone_slot(zone_id)
-            _keep(self._own_dwells_ms, slot, ())
-            _keep(self._dwells_ms, slot, ())
+            _keep(self.own_dwells_ms, slot, ())
+            _keep(self.given_dwells_ms, slot, ())
 
     def _know(self, slot: int) -> None:
         """Bring a visitor's facts up to date."""
         self.tracker.visitors_grow(len(self.visitors))
-        visitor = self.visitors.at(slot)
-        profile = visitor.profile
-        self.facts.put_visitor(
-            slot,
-            VisitorFacts(
-                id=visitor.id,
-                consents=visitor.consents,
-                languages=visitor.languages,
-                segments=frozenset(profile.segments) if profile else None,
-                attributes=dict(profile.attributes) if profile else {},
-                stay_first=_date(profile.stay_from if profile else None),
-                stay_last=_date(profile.stay_until if profile else None),
-            ),
-        )
+        self.facts.put_visitor(slot, self.visitors.at(slot).facts())
 
 
 class TrackerPresence:
@@ -329,6 +309,16 @@ class TrackerPresence:
         return None if fix is None else fix[0]
 
 
+def destination_of(catalogue: CatalogueBook) -> Destination:
+    """Where the catalogue says that the destination is."""
+    found = catalogue.destination
+    if found is None:
+        return NOWHERE
+    return Destination(
+        time_zone=found.time_zone, lat=found.lat, lon=found.lon, country=found.country
+    )
+
+
 def level_named(name: str | None) -> Level | None:
     """A level by its name; None for none."""
     return None if name is None else LEVEL_OF[name]  # type: ignore[index]
@@ -340,10 +330,6 @@ def _keep(dwells_ms: dict[int, tuple[int, ...]], slot: int, times_ms: tuple[int,
         dwells_ms[slot] = times_ms
     else:
         dwells_ms.pop(slot, None)
-
-
-def _date(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
 
 
 def _joined(parts: Sequence[Transitions]) -> Transitions:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
 import msgspec
 import numpy as np
 
 from engine.records import Consent, Device, Profile, Purpose
 from geofence.columns import I32
+from rules.facts import VisitorFacts
 
 CONSENT_BIT: dict[Purpose, int] = {"location": 1, "push": 2, "analytics": 4}
 
 
-class VisitorState(msgspec.Struct, kw_only=True):
-    """One visitor as known from the log. Absent consent is no consent."""
+class VisitorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One visitor as known from the log. Absent consent is no consent.
+
+    known: something was told of the visitor besides fixes.
+    """
 
     id: str
     consents: int = 0
     devices: dict[str, Device] = {}
     profile: Profile | None = None
     consented_ms: int = 0
+    known: bool = False
 
     def allows(self, purpose: Purpose) -> bool:
         return bool(self.consents & CONSENT_BIT[purpose])
@@ -34,6 +43,21 @@ class VisitorState(msgspec.Struct, kw_only=True):
     @property
     def simulated(self) -> bool:
         return any(device.simulated for device in self.devices.values())
+
+    def facts(self) -> VisitorFacts | None:
+        """The visitor as rules see it; None for one of whom nothing was told."""
+        if not self.known:
+            return None
+        profile = self.profile
+        return VisitorFacts(
+            id=self.id,
+            consents=self.consents,
+            languages=self.languages,
+            segments=frozenset(profile.segments) if profile else None,
+            attributes=dict(profile.attributes) if profile else {},
+            stay_first=_date(profile.stay_from if profile else None),
+            stay_last=_date(profile.stay_until if profile else None),
+        )
 
 
 class VisitorBook:
@@ -52,7 +76,7 @@ class VisitorBook:
         found = self._slots.get(visitor)
         if found is None:
             found = self._slots[visitor] = len(self._visitors)
-            self._visitors.append(VisitorState(id=visitor, devices={}))
+            self._visitors.append(VisitorState(id=visitor))
         return found
 
     def slots(self, visitors: tuple[str, ...]) -> I32:
@@ -85,25 +109,27 @@ class VisitorBook:
         slot = self.slot(device.visitor)
         before = self._device_visitor.pop(device.device, None)
         if before is not None:
-            self._visitors[before].devices.pop(device.device, None)
+            self._change(before, devices=self._without(before, device.device))
+        devices = self._without(slot, device.device)
         if not device.retired:
-            self._visitors[slot].devices[device.device] = device
+            devices[device.device] = device
             self._device_visitor[device.device] = slot
+        self._change(slot, devices=devices)
         return slot
 
     def consent(self, consent: Consent) -> int:
         """Set the purposes named; returns the visitor's slot."""
         slot = self.slot(consent.visitor)
-        visitor = self._visitors[slot]
+        consents = self._visitors[slot].consents
         for purpose, allowed in consent.purposes.items():
             bit = CONSENT_BIT[purpose]
-            visitor.consents = visitor.consents | bit if allowed else visitor.consents & ~bit
-        visitor.consented_ms = consent.at_ms
+            consents = consents | bit if allowed else consents & ~bit
+        self._change(slot, consents=consents, consented_ms=consent.at_ms)
         return slot
 
     def put_profile(self, profile: Profile) -> int:
         slot = self.slot(profile.visitor)
-        self._visitors[slot].profile = profile
+        self._change(slot, profile=profile)
         return slot
 
     def erase(self, visitor: str) -> int | None:
@@ -112,5 +138,36 @@ class VisitorBook:
         if slot is not None:
             for device in self._visitors[slot].devices:
                 self._device_visitor.pop(device, None)
-            self._visitors[slot] = VisitorState(id="", devices={})
+            self._visitors[slot] = VisitorState(id="")
         return slot
+
+    def owner(self, device: str) -> int | None:
+        """The slot of the visitor whose device that is."""
+        return self._device_visitor.get(device)
+
+    def _without(self, slot: int, device: str) -> dict[str, Device]:
+        return {name: d for name, d in self._visitors[slot].devices.items() if name != device}
+
+    def _change(self, slot: int, **fields: Any) -> None:
+        """Put another state in the place of a slot's; a snapshot may hold on to the one before."""
+        self._visitors[slot] = msgspec.structs.replace(self._visitors[slot], known=True, **fields)
+
+    def freeze(self) -> list[VisitorState]:
+        """Every slot's state as it is now."""
+        return list(self._visitors)
+
+    @staticmethod
+    def thaw(visitors: Sequence[VisitorState]) -> VisitorBook:
+        """The book that `freeze` was asked of."""
+        book = VisitorBook()
+        book._visitors = list(visitors)
+        for slot, visitor in enumerate(visitors):
+            if visitor.id:
+                book._slots[visitor.id] = slot
+                for device in visitor.devices:
+                    book._device_visitor[device] = slot
+        return book
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)

@@ -22,11 +22,12 @@ from rules.conditions import FALSE, TRUE, UNKNOWN, Question, Seen
 from rules.decisions import Reason
 from rules.experiments import held_out, variant_of
 from rules.facts import LEVEL_NAMES, Destination, Facts, Level
+from rules.ledger import Ledger
 from rules.moments import Moments
 from rules.recheck import changed
 from rules.restraint import RestraintBook
 from rules.rulings import Occasion, Ruling
-from rules.snapshots import Memory, loaded, saved
+from rules.snapshots import Memory, loaded, saved, saved_but_ledgers
 from rules.waiting import HeldRoom, WaitingRoom
 from rules.watching import Watching
 
@@ -233,16 +234,23 @@ class Decider:
 
     def snapshot(self) -> dict[str, Any]:
         """The decider's state as values that msgpack can carry; settings are not part of it."""
-        return saved(
-            Memory(
-                campaigns=self.campaigns,
-                slots=self.slots,
-                book=self.book,
-                moments=self.moments,
-                waiting=self.waiting,
-                held=self.held,
-                stopped=self._stopped,
-            )
+        return saved(self._memory())
+
+    def freeze(self) -> tuple[dict[str, Any], dict[int, Ledger]]:
+        """The snapshot without its `ledgers`, and those as they are now, which nobody changes any
+        more: `[[visitor, ledger.to_builtins()], ...]` of them completes it, at any later time.
+        """
+        return saved_but_ledgers(self._memory()), self.book.freeze()
+
+    def _memory(self) -> Memory:
+        return Memory(
+            campaigns=self.campaigns,
+            slots=self.slots,
+            book=self.book,
+            moments=self.moments,
+            waiting=self.waiting,
+            held=self.held,
+            stopped=self._stopped,
         )
 
     @classmethod

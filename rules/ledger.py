@@ -28,11 +28,15 @@ class Sent(NamedTuple):
 
 
 class Ledger:
-    """One visitor's sends, oldest first, and departures that restart a cooldown."""
+    """One visitor's sends, oldest first, and departures that restart a cooldown.
 
-    __slots__ = ("last", "left", "left_zones", "sends")
+    epoch: of the book that may change it; one of an earlier epoch belongs to a snapshot.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("epoch", "last", "left", "left_zones", "sends")
+
+    def __init__(self, epoch: int = 0) -> None:
+        self.epoch = epoch
         self.sends: list[Sent] = []
         self.last: dict[int, int] = {}  # campaign slot -> ms of its newest send
         self.left: dict[int, int] = {}  # campaign slot -> ms of leaving after that send
@@ -49,6 +53,13 @@ class Ledger:
             ]
         sends.append(sent)
         self.last[sent.campaign] = sent.at_ms
+
+    def copy(self, epoch: int) -> Ledger:
+        """The same, to be changed in another epoch."""
+        other = Ledger(epoch)
+        other.sends, other.last = list(self.sends), dict(self.last)
+        other.left, other.left_zones = dict(self.left), dict(self.left_zones)
+        return other
 
     def take_back(self, decision: str) -> Sent | None:
         """Undo a send; None if it is not here (any more)."""

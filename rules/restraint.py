@@ -26,12 +26,25 @@ _REASON_OF_SCOPE = {
 class RestraintBook:
     """Who was told what, and whether one may be told more."""
 
-    __slots__ = ("horizon_ms", "ledgers", "totals")
+    __slots__ = ("epoch", "horizon_ms", "ledgers", "totals")
 
     def __init__(self) -> None:
         self.ledgers: dict[int, Ledger] = {}
         self.totals: dict[int, int] = {}
         self.horizon_ms = limits.LEDGER_MS_MIN
+        self.epoch = 0
+
+    def freeze(self) -> dict[int, Ledger]:
+        """The ledgers as they are now: from here on each is copied before it is changed."""
+        self.epoch += 1
+        return dict(self.ledgers)
+
+    def _own(self, visitor: int) -> Ledger | None:
+        """A visitor's ledger, to be changed."""
+        ledger = self.ledgers.get(visitor)
+        if ledger is not None and ledger.epoch != self.epoch:
+            ledger = self.ledgers[visitor] = ledger.copy(self.epoch)
+        return ledger
 
     def refusal(self, c: Compiled, visitor: int, zone: int, now_ms: int) -> Refusal | None:
         """Why a campaign may not speak to a visitor now: cooldown, then caps; None if it may."""
@@ -72,9 +85,9 @@ class RestraintBook:
     def reserve(self, ruling: Ruling, *, real: bool) -> None:
         """Count a send; a control group's would-be send (not `real`) counts for caps alone."""
         c, visitor = ruling.c, ruling.occasion.visitor
-        ledger = self.ledgers.get(visitor)
+        ledger = self._own(visitor)
         if ledger is None:
-            ledger = self.ledgers[visitor] = Ledger()
+            ledger = self.ledgers[visitor] = Ledger(self.epoch)
         sent = Sent(
             ruling.decided_ms,
             c.slot,
@@ -91,7 +104,7 @@ class RestraintBook:
 
     def release(self, decision: str, visitor: int) -> bool:
         """Take a send back, as its delivery failed; False if it was not counted (any more)."""
-        ledger = self.ledgers.get(visitor)
+        ledger = self._own(visitor)
         sent = ledger.take_back(decision) if ledger is not None else None
         if sent is None:
             return False
@@ -104,7 +117,7 @@ class RestraintBook:
 
         campaigns: the slots of those with such a cooldown. Later visits do not start it again.
         """
-        ledger = self.ledgers.get(visitor)
+        ledger = self._own(visitor)
         if ledger is None:
             return
         for sent in reversed(ledger.sends):

@@ -38,6 +38,12 @@ class Memory(msgspec.Struct, kw_only=True):
 
 def saved(memory: Memory) -> dict[str, Any]:
     """A decider's memory as plain values."""
+    ledgers = [[visitor, each.to_builtins()] for visitor, each in memory.book.ledgers.items()]
+    return {**saved_but_ledgers(memory), "ledgers": ledgers}
+
+
+def saved_but_ledgers(memory: Memory) -> dict[str, Any]:
+    """The same without what grows with the visitors who were told something."""
     table = _Table(memory.campaigns.values())
     waiting = [
         [visitor, window.closes_ms, [table.ruling(each) for each in window.rulings]]
@@ -52,7 +58,6 @@ def saved(memory: Memory) -> dict[str, Any]:
         "current": len(memory.campaigns),
         "campaigns": table.rows,
         "horizon_ms": book.horizon_ms,
-        "ledgers": [[visitor, each.to_builtins()] for visitor, each in book.ledgers.items()],
         "totals": [list(each) for each in book.totals.items()],
         "ticked_ms": moments.ticked_ms,
         "open": [list(each) for each in moments.open.items()],
