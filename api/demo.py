@@ -28,7 +28,8 @@ from engine.figures import Figures
 from engine.ingest import Draft
 from engine.simulation import Simulation
 from engine.walkers import Walkers, Way
-from notifier.standin.fcm import FcmStandin, serve
+from notifier.standin.fcm import FcmStandin
+from notifier.standin.listening import serve
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):

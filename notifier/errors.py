@@ -4,6 +4,8 @@ NotifierError
 ├── LanguageRefused      not a language tag
 ├── TemplateRefused      a template that does not parse, or asks for what it may not have
 ├── RenderFailed         a template met values it cannot print
+├── AddressRefused       an address that must not be posted to, or a subscription that is none
+├── SignatureRefused     a signed message that is forged, altered, or too old
 ├── CredentialsRefused   a service account or token end-point that does not work
 ├── StoreUnavailable     the outbox or the inbox cannot be read or written for now
 └── ChannelClosed        a channel was used after it closed, or before it opened
@@ -39,6 +41,22 @@ class RenderFailed(NotifierError):
     def __init__(self, *, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
+        self.reason = reason
+
+
+class AddressRefused(NotifierError):
+    """An address cannot be used, for `reason`."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SignatureRefused(NotifierError):
+    """A signed message cannot be trusted, for `reason`."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason)
         self.reason = reason
 
 

@@ -87,15 +87,16 @@ DRAIN_S: Final = 10.0
 REASON_CHARS_MAX: Final = 300
 """A provider's reason, as kept beside a notification."""
 
+# Channels over HTTP.
+ANSWER_BYTES_MAX: Final = 65_536
+"""An answer of FCM, a push service or a hook is under 2 KB; more is something else."""
+
 # FCM.
 FCM_CONNECT_S: Final = 5.0
 """Connection and TLS set-up: nothing was sent yet, so giving up is cheap."""
 
 FCM_ANSWER_S: Final = 15.0
 """From the request to the whole answer: FCM's own SDK waits 120 s, longer than a place is left."""
-
-FCM_ANSWER_BYTES_MAX: Final = 65_536
-"""An answer of FCM is under 2 KB; more is not FCM."""
 
 FCM_TTL_MAX_S: Final = 2_419_200
 """28 days, FCM's ceiling."""
@@ -111,6 +112,50 @@ TOKEN_REFRESH_S: Final = 20.0
 
 TOKEN_PAUSE_S: Final = 5.0
 """After a failed exchange, sends are put off this long instead of hammering the end-point."""
+
+# Web Push.
+WEBPUSH_CONNECT_S: Final = 5.0
+"""Connection and TLS set-up, as for FCM."""
+
+WEBPUSH_ANSWER_S: Final = 15.0
+"""From the request to the whole answer. pywebpush itself would wait 10,000 s."""
+
+WEBPUSH_BYTES_MAX: Final = 3_993
+"""Plain text of one push: 4,096 bytes, the least that a push service has to take (RFC 8030), less
+the 86 of the header and 17 of the encryption (RFC 8291)."""
+
+WEBPUSH_RETRY_QUOTA_MS: Final = 60_000
+"""Wait after a 429 that names no time: what FCM asks for, whose end-points most browsers use."""
+
+WEBPUSH_CIPHERS_KEPT: Final = 100_000
+"""Subscriptions whose decoded keys are kept: checking a point of the curve costs more than a
+look-up."""
+
+VAPID_LIFE_S: Final = 43_200
+"""Life of a VAPID signature: push services take 24 hours at most (RFC 8292); half leaves room for
+clocks that disagree."""
+
+VAPID_REFRESH_S: Final = 3_600
+"""A signature is renewed when less than this is left, so that none expires on its way."""
+
+VAPID_ORIGINS_KEPT: Final = 1_000
+"""Push services (origins) whose signatures are kept; the world has a dozen."""
+
+# Webhook.
+WEBHOOK_CONNECT_S: Final = 5.0
+"""Connection and TLS set-up."""
+
+WEBHOOK_ANSWER_S: Final = 10.0
+"""A hook has to take the message and answer; working on it can wait."""
+
+WEBHOOK_CONNECTIONS: Final = 16
+"""Sends in flight to one hook: an integrator's server is not a push service."""
+
+SIGNATURE_WINDOW_S: Final = 300
+"""How far a signed time may lie from the receiver's clock; older is taken for a replay."""
+
+SIGNATURE_SECRET_BYTES_MIN: Final = 24
+"""Least length of a signing secret, as Standard Webhooks has it; 192 bits."""
 
 # Inbox.
 INBOX_BATCH_MAX: Final = 500

@@ -12,8 +12,9 @@ from notifier.options import Options, Priority
 DoubtPolicy = Literal["resend", "drop"]
 """What to do about a send whose answer was lost: send again under the same tag, or never again."""
 
-AddressKind = Literal["token", "fid", "visitor"]
-"""FCM registration token, Firebase installation id, or the visitor (inbox and log)."""
+AddressKind = Literal["token", "fid", "visitor", "subscription"]
+"""FCM registration token, Firebase installation id, visitor (inbox, log, webhook), or a browser's
+subscription as JSON."""
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):

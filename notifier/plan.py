@@ -19,7 +19,7 @@ from notifier.notifications import (
 )
 from notifier.variables import Reader
 
-VISITOR_CHANNELS: Final = frozenset({"inbox", "log"})
+VISITOR_CHANNELS: Final = frozenset({"inbox", "log", "webhook"})
 """Channels that address the visitor, once, and not each device."""
 
 Skip = Literal["no_consent", "no_device", "retired", "expired", "render_failed", "too_many"]

@@ -28,7 +28,7 @@ _BREAKS: Final = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _ELEMENT: Final = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _BREAK_TAG: Final = re.compile(r"<(?:br\s*/?|/p|/div|/li)\s*>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[A-Za-z/!?][^<>]*>")
-_TAG_START: Final = re.compile(r"<(?=[A-Za-z/!?])")
+_TAG_START: Final = re.compile(r"<+(?=[A-Za-z/!?])")
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SPACES: Final = re.compile(r"[ \t]{2,}")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
@@ -56,7 +56,8 @@ def clean(text: str, *, multiline: bool) -> str:
         text = "".join(filter(_kept, text))
         text = _TAG_START.sub("", text)
     if "\U000e0020" <= max(text, default="") <= "\U000e007f":
-        text = _without_stray_tags(text)
+        # What stood between a bracket and a letter may be gone.
+        text = _TAG_START.sub("", _without_stray_tags(text))
     lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
 

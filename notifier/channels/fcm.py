@@ -13,10 +13,10 @@ from typing import Any
 import aiohttp
 
 from notifier import limits
-from notifier.channels import fcm_wire
+from notifier.channels import fcm_wire, outbound
 from notifier.channels.fcm_tokens import ServiceAccountTokens
 from notifier.errors import ChannelClosed, CredentialsRefused
-from notifier.notifications import Failed, InDoubt, Notification, Outcome, Retry
+from notifier.notifications import Failed, Notification, Outcome, Retry
 
 
 class FcmChannel:
@@ -104,21 +104,7 @@ class FcmChannel:
                 headers={"Authorization": f"Bearer {token}"},
                 allow_redirects=False,
             ) as response:
-                answer = await _read(response)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            # No connection, so nothing left.
-            return Retry(reason=f"no connection: {error}"[: limits.REASON_CHARS_MAX])
+                answer = await outbound.read(response)
         except (aiohttp.ClientError, TimeoutError) as error:
-            kind = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
-            return InDoubt(reason=kind)
+            return outbound.lost(error)
         return fcm_wire.outcome(response.status, response.headers, answer)
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    out = bytearray()
-    async for chunk in response.content.iter_any():
-        out += chunk
-        if len(out) > limits.FCM_ANSWER_BYTES_MAX:
-            response.close()
-            break
-    return bytes(out)

@@ -6,9 +6,6 @@ functions here are the only ones that reach for its private names.
 
 from __future__ import annotations
 
-import base64
-import email.utils
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +15,7 @@ from firebase_admin import _utils, exceptions, messaging
 from firebase_admin.__about__ import __version__ as sdk_version
 
 from notifier import languages, limits
+from notifier.channels.outbound import retry_after_ms, topic
 from notifier.notifications import Accepted, Failed, InDoubt, Notification, Outcome, Retired, Retry
 from notifier.options import AndroidOptions, AppleOptions, Options, WebOptions
 
@@ -120,20 +118,6 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome | N
     return Failed(reason=reason)
 
 
-def retry_after_ms(headers: Mapping[str, str]) -> int | None:
-    """Retry-After in ms: seconds, or a date, which is taken against the answer's own Date."""
-    found = headers.get("Retry-After", "").strip()
-    if found.isascii() and found.isdigit():
-        return min(int(found[:9]) * 1000, limits.RETRY_AFTER_MAX_MS)
-    try:
-        at = email.utils.parsedate_to_datetime(found)
-        now = email.utils.parsedate_to_datetime(headers.get("Date", ""))
-        wait_ms = round((at - now).total_seconds() * 1000)
-    except (TypeError, ValueError):
-        return None
-    return min(max(0, wait_ms), limits.RETRY_AFTER_MAX_MS)
-
-
 def _data(notification: Notification) -> dict[str, str]:
     data = {**notification.data, NOTIFICATION_KEY: notification.id}
     if notification.link is not None:
@@ -186,7 +170,7 @@ def _web(notification: Notification, options: WebOptions, ttl_s: int) -> Any:
         "Urgency": "high" if notification.priority == "high" else "normal",
     }
     if notification.collapse_key:
-        headers["Topic"] = _topic(notification.collapse_key)
+        headers["Topic"] = topic(notification.collapse_key)
     link = notification.link or ""
     return messaging.WebpushConfig(
         headers=headers,
@@ -202,12 +186,6 @@ def _web(notification: Notification, options: WebOptions, ttl_s: int) -> Any:
         # FCM opens nothing but https from a browser; the app's own links travel in the data.
         fcm_options=messaging.WebpushFCMOptions(link=link) if link.startswith("https:") else None,
     )
-
-
-def _topic(collapse_key: str) -> str:
-    # RFC 8030: at most 32 characters of the URL-safe base64 alphabet.
-    digest = hashlib.blake2b(collapse_key.encode(), digest_size=24).digest()
-    return base64.urlsafe_b64encode(digest).decode()
 
 
 def _name(body: bytes) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from notifier.standin.fcm import FcmStandin, serve
+from notifier.standin.fcm import FcmStandin
+from notifier.standin.listening import serve
 from tests.e2e.instance import Instance, instance
 from tests.engine.worlds import campaign, square
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from notifier import limits
-from notifier.channels import fcm_wire
+from notifier.channels import fcm_wire, outbound
 from notifier.channels.fcm import FcmChannel
 from notifier.errors import CredentialsRefused
 from notifier.notifications import Accepted, Failed, InDoubt, Notification, Outcome, Retired, Retry
@@ -305,7 +305,7 @@ async def test_the_official_end_point_is_the_default() -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], after_ms: int | None) -> None:
-    assert fcm_wire.retry_after_ms(headers) == after_ms
+    assert outbound.retry_after_ms(headers) == after_ms
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,10 @@ from firebase_admin import credentials, exceptions, messaging
 from google.auth.exceptions import RefreshError
 
 from notifier.channels import fcm_wire
-from notifier.standin.fcm import ANY, Fault, FcmStandin, serve
+from notifier.channels.outbound import topic
+from notifier.standin.fcm import ANY, Fault, FcmStandin
 from notifier.standin.fcm_schema import violations
+from notifier.standin.listening import serve
 from tests.notifier.conftest import Fcm
 from tests.notifier.samples import NOW_MS, notification
 
@@ -122,7 +124,7 @@ async def test_our_encoding_is_what_googles_client_sends(fcm: Fcm) -> None:
                 fcm_options=messaging.APNSFCMOptions(image=made.image_url),
             ),
             webpush=messaging.WebpushConfig(
-                headers={"TTL": "900", "Urgency": "high", "Topic": fcm_wire._topic("lake")},
+                headers={"TTL": "900", "Urgency": "high", "Topic": topic("lake")},
                 notification=messaging.WebpushNotification(
                     tag=made.tag, image=made.image_url, language="fr", direction="ltr"
                 ),

@@ -7,7 +7,7 @@ import subprocess
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier import text
@@ -114,6 +114,9 @@ def test_truncation_prefers_the_end_of_a_word() -> None:
 
 
 @given(texts, st.booleans())
+@example("<<a", False)
+@example("<\U000e0041a", True)
+@example("<\x00<b", True)
 def test_no_control_character_and_no_tag_survives(sample: str, multiline: bool) -> None:
     cleaned = text.clean(sample, multiline=multiline)
     assert re.search(r"<[A-Za-z/!?]", cleaned) is None
