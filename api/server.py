@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import os
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +17,12 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from api import limits
+from api import limits, outlets
 from api.app import create_app
 from api.auth import Gate, Role, new_key
 from api.errors import SettingInvalid
 from api.service import Service
-from api.settings import Settings
+from api.settings import TOKEN_FILE, Settings
 from engine.clock import Clock, SystemClock
 from engine.delivery import NOBODY, Delivery
 from engine.hold import Hold
@@ -37,15 +36,11 @@ from engine.snapshots import Snapshots
 from engine.store import Store
 from engine.warming import warm
 from notifier.channels import Channel
-from notifier.channels.fcm import FcmChannel
-from notifier.channels.inbox import Hub, InboxChannel
-from notifier.channels.log import LogChannel
+from notifier.channels.inbox import Hub
 from notifier.dispatcher import Dispatcher
 
-FCM_ENDPOINT: Final = "https://fcm.googleapis.com"
 LOG_FOLDER: Final = "log"
 SNAPSHOT_FOLDER: Final = "snapshots"
-TOKEN_FILE: Final = "cli.token"  # noqa: S105  # a file's name
 LOCAL_KEY_ID: Final = "key_cli"
 
 _log = structlog.get_logger("balise.server")
@@ -98,9 +93,12 @@ class Server:
             store = await asyncio.to_thread(lambda: Store(data, clock=SystemClock()))
             stack.push_async_callback(asyncio.to_thread, store.close)
             hub = Hub()
-            channels = _channels(settings, store, hub)
+            channels = outlets.channels(settings, store, hub, SystemClock())
             snapshots = await asyncio.to_thread(Snapshots, data / SNAPSHOT_FOLDER)
-            motor = await _motor(stack, data, settings, store, channels, clock, snapshots, progress)
+            with _uncollected():
+                motor = await _motor(
+                    stack, data, settings, store, channels, clock, snapshots, progress
+                )
             motor.start(ticking=sending and not stepped)
             saver = Saver(motor, snapshots)
             stack.push_async_callback(saver.stop)
@@ -111,13 +109,14 @@ class Server:
                 motor=motor, store=store, hub=hub, gate=gate, settings=settings,
                 clock=SystemClock(), saver=saver,
             )  # fmt: skip
+            service.web_push_key = outlets.web_push_key(channels)
             server = Server(data=data, settings=settings, hold=hold, service=service)
             if sending:
                 delivery = Delivery(
                     motor, store.outbox, channels, clock=clock, chance=random.random
                 )
                 stack.push_async_callback(delivery.stop)
-                server._dispatcher = delivery.dispatcher
+                server._dispatcher = service.dispatcher = delivery.dispatcher
                 await delivery.report(
                     lambda: store.outbox.unreported(limits.UNREPORTED_AT_ONCE, nobody=NOBODY)
                 )
@@ -129,7 +128,7 @@ class Server:
             await server._make_local_token()
             stack.callback((data / TOKEN_FILE).unlink, missing_ok=True)
             stack.push_async_callback(server._close_doors)
-            _settle_garbage()
+            gc.freeze()
             yield server
 
     async def deliver(self) -> None:
@@ -254,11 +253,17 @@ def _gate(settings: Settings, store: Store) -> Gate:
     )
 
 
-def _settle_garbage() -> None:
-    """What start-up made stays: the collector need not walk it again and again under load."""
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """What recovery makes stays: the collector need not walk a million visitors, now or ever."""
     gc.collect()
-    gc.freeze()
-    gc.set_threshold(limits.GC_ALLOCATIONS)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(limits.GC_ALLOCATIONS)
 
 
 def _hold(data: Path) -> Hold:
@@ -273,25 +278,6 @@ def _write_secret(path: Path, secret: str) -> None:
         os.write(handle, secret.encode())
     finally:
         os.close(handle)
-
-
-def _channels(settings: Settings, store: Store, hub: Hub) -> list[Channel]:
-    channels: list[Channel] = [InboxChannel(store.inbox, hub), LogChannel()]
-    if settings.fcm_service_account:
-        account = _service_account(settings.fcm_service_account)
-        endpoint = settings.fcm_endpoint or FCM_ENDPOINT
-        channels.insert(0, FcmChannel(account, endpoint=endpoint))
-    return channels
-
-
-def _service_account(path: str) -> dict[str, Any]:
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingInvalid(name="fcm_service_account", source=path, reason=str(error)) from error
-    if not isinstance(found, dict):
-        raise SettingInvalid(name="fcm_service_account", source=path, reason="holds no object")
-    return found
 
 
 def _ssl(settings: Settings) -> ssl.SSLContext | None:

@@ -22,8 +22,9 @@ from api.errors import SettingInvalid
 
 ENV_PREFIX = "BALISE_"
 FILE_NAME = "balise.toml"
-PATHS = ("tls_cert", "tls_key", "fcm_service_account")
-LISTS = ("trusted_proxies", "cors_origins")
+TOKEN_FILE = "cli.token"  # noqa: S105  # a file's name
+PATHS = ("tls_cert", "tls_key", "fcm_service_account", "vapid_private_key", "webhook_secrets")
+LISTS = ("trusted_proxies", "cors_origins", "outgoing_networks")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +131,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Meta(description="Base address of FCM, where another than Google's is meant (a stand-in)."),
     ] = ""
+    vapid_private_key: Annotated[
+        str,
+        Meta(
+            description="PEM file of the key that web pushes are signed with, as "
+            "`balise keys vapid` makes it. Empty: no Web Push.",
+        ),
+    ] = ""
+    vapid_subject: Annotated[
+        str,
+        Meta(
+            description="Where a push service can complain: `mailto:ops@example.org` or "
+            "`https://example.org`. Web Push needs it.",
+        ),
+    ] = ""
+    webhook_url: Annotated[
+        str,
+        Meta(
+            description="https address that is posted every message, signed after Standard "
+            "Webhooks. Empty: no webhook.",
+        ),
+    ] = ""
+    webhook_secrets: Annotated[
+        str,
+        Meta(
+            description="File with the webhook's signing secrets, one a line, as "
+            "`balise keys webhook` makes them; with two, messages are signed with both.",
+        ),
+    ] = ""
+    outgoing_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks of your own that web pushes and webhooks may go to "
+            "(`10.1.0.0/16`). Empty: public addresses only.",
+        ),
+    ] = ()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="What is logged.")
     ] = "info"
@@ -243,6 +279,16 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             ipaddress.ip_network(proxy)
         except ValueError as error:
             raise refuse("trusted_proxies", str(error)) from error
+    for network in settings.outgoing_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise refuse("outgoing_networks", str(error)) from error
+    if settings.vapid_private_key and not settings.vapid_subject:
+        raise refuse("vapid_subject", "push services want to know whom to ask: mailto: or https:")
+    if bool(settings.webhook_url) != bool(settings.webhook_secrets):
+        absent = "webhook_secrets" if settings.webhook_url else "webhook_url"
+        raise refuse(absent, "webhook_url and webhook_secrets go together")
     for origin in settings.cors_origins:
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:

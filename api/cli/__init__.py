@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 it could not be done (or some records were left out), 2 wr
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from typing import Annotated
 
@@ -13,7 +14,6 @@ import typer
 from api import logs
 from api.cli import bench, campaigns, decisions, demo, imports, keys, replay, serve
 from api.errors import ApiError
-from api.routes.ops import version
 from engine.errors import EngineError
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ app.add_typer(bench.app, name="bench")
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"balise {version()}")
+        typer.echo(f"balise {importlib.metadata.version('balise')}")
         raise typer.Exit
 
 

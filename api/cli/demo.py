@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,11 +18,13 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from api import demo, logs
-from api.demo import DemoOptions
-from api.server import Server
+from api import logs
 from engine import clock as system
 from engine.clock import FastClock
+
+if TYPE_CHECKING:
+    from api.demo import DemoOptions
+    from api.server import Server
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
@@ -56,6 +58,8 @@ def demo_(
     With --headless it runs the virtual time given by --for and prints what happened; `totals`
     depend on the seed alone.
     """
+    from api.demo import DemoOptions  # the engine, which other commands do not need
+
     options = DemoOptions(visitors=visitors, seed=seed, speed=speed, port=0 if headless else port)
     duration_s = _seconds(duration)
     logs.configure(level="error", form="auto")
@@ -80,6 +84,8 @@ def _seconds(text: str) -> int | None:
 
 
 def _headless(options: DemoOptions, duration_s: int, *, as_json: bool) -> None:
+    from api import demo
+
     progress = Progress(
         TextColumn("virtual time"),
         BarColumn(),
@@ -101,6 +107,8 @@ def _headless(options: DemoOptions, duration_s: int, *, as_json: bool) -> None:
 
 
 async def _watched(options: DemoOptions, duration_s: int | None) -> None:
+    from api import demo
+
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()

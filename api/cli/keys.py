@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,9 +12,14 @@ import typer
 from api.cli import show
 from api.cli.client import segment
 from api.cli.reach import DEFAULT_DATA, Data, Json, Key, ServerOption, reach
+from api.errors import Refused
 from engine.clock import SystemClock
+from notifier.channels.webpush_wire import new_key
+from notifier.signatures import new_secret
 
-app = typer.Typer(help="API keys: add, list, revoke.", no_args_is_help=True)
+app = typer.Typer(
+    help="API keys: add, list, revoke; keys of channels: vapid, webhook.", no_args_is_help=True
+)
 DAY_MS = 86_400_000
 
 
@@ -57,6 +64,42 @@ def add(
         return
     show.note(f"{made['id']}: a key for the role {made['role']}. Keep it: it is not shown again.")
     typer.echo(made["key"])
+
+
+@app.command()
+def vapid(
+    out: Annotated[
+        Path, typer.Option("--out", help="Where the private key is written.", dir_okay=False)
+    ] = Path("vapid.pem"),
+) -> None:
+    """Make the key that web pushes are signed with; the page's applicationServerKey is printed.
+
+    Browsers subscribe for this key: with another, they have to subscribe again.
+    """
+    private_key, public_key = new_key()
+    _write_new(out, private_key)
+    show.note(f"{out}: set vapid_private_key to it. The page subscribes with:")
+    typer.echo(public_key)
+
+
+@app.command()
+def webhook(
+    out: Annotated[
+        Path, typer.Option("--out", help="Where the secret is written.", dir_okay=False)
+    ] = Path("webhook.secret"),
+) -> None:
+    """Make a secret that webhooks are signed with; the receiver needs it too."""
+    _write_new(out, new_secret() + "\n")
+    show.note(f"{out}: set webhook_secrets to it, and give the receiver what it holds")
+
+
+def _write_new(path: Path, secret: str) -> None:
+    """A file that only we can read; one that is there is left alone. Raises Refused."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret)
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror}") from error
 
 
 @app.command("list")

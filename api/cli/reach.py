@@ -16,7 +16,7 @@ import typer
 from api import settings as settings_
 from api.cli.client import Client
 from api.errors import Refused
-from api.server import TOKEN_FILE, Server
+from api.settings import TOKEN_FILE
 from engine.hold import holder
 
 DEFAULT_DATA = Path("balise-data")
@@ -72,6 +72,8 @@ def _own(data: Path) -> Iterator[Client]:
     found: list[Client] = []
 
     async def serve() -> None:
+        from api.server import Server  # the engine, which commands that only talk do not need
+
         done = asyncio.Event()
         closing.append((asyncio.get_running_loop(), done))
         loaded = settings_.load(data=data, flags={"host": "127.0.0.1", "port": 0})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -16,12 +16,13 @@ from api.cli.imports import read
 from api.cli.reach import Json
 from api.errors import Refused
 from content.errors import FormatInvalid
-from content.formats.geojson import read_zones
 from content.formats.ids import slug
 from content.texts import pick
-from content.zones import ZoneRecord
 from engine.errors import TracesInvalid
 from geofence.errors import GeofenceError
+
+if TYPE_CHECKING:
+    from content.zones import ZoneRecord
 
 SHOWN_MAX = 20
 """Zones and problems shown to people; `--json` has all zones, stderr all problems of zones."""
@@ -92,6 +93,8 @@ def _zones(
 
     Raises Refused where a file or a feature of it cannot be used, each named on stderr.
     """
+    from content.formats.geojson import read_zones  # geometry, which other commands do not need
+
     out: list[ZoneRecord] = []
     problems = 0
     for number, file in enumerate(files):

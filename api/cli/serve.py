@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,10 @@ from api import logs
 from api import settings as settings_
 from api.cli import show
 from api.cli.reach import DEFAULT_DATA, Data
-from api.server import FirstKeys, Server
 from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.server import FirstKeys
 
 
 def add(app: typer.Typer) -> None:
@@ -88,6 +90,8 @@ def _run(data: Path, settings: Settings) -> None:
 
 
 async def _serve(data: Path, settings: Settings) -> None:
+    from api.server import Server  # the engine, which other commands do not need
+
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

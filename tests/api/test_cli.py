@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from api import cli
 from api.errors import ApiError, Refused
-from api.server import TOKEN_FILE, Server
-from api.settings import Settings
+from api.server import Server
+from api.settings import TOKEN_FILE, Settings
 from engine.errors import DataHeld
 from engine.hold import holder
 from tests.api.conftest import CAMPAIGN, ZONE
