@@ -10,7 +10,6 @@ not read well was damaged later.
 from __future__ import annotations
 
 import contextlib
-import gc
 import struct
 import zlib
 from collections.abc import Iterator
@@ -117,20 +116,19 @@ class Snapshots:
         Raises SnapshotDamaged, DataTooNew.
         """
         path = self.path(position)
-        with _no_garbage():
-            try:
-                arrays: dict[str, Array] = {}
-                pieces: dict[str, list[bytes]] = {}
-                for name, value in _read(self._files, path):
-                    if isinstance(value, list):
-                        pieces[name] = value
-                    else:
-                        arrays[name] = value
-                thaw(pipeline, arrays, pieces)
-            except SnapshotUnfit as error:
-                raise SnapshotDamaged(path=str(path), reason=error.reason) from error
-            except OSError as error:
-                raise SnapshotDamaged(path=str(path), reason=str(error)) from error
+        try:
+            arrays: dict[str, Array] = {}
+            pieces: dict[str, list[bytes]] = {}
+            for name, value in _read(self._files, path):
+                if isinstance(value, list):
+                    pieces[name] = value
+                else:
+                    arrays[name] = value
+            thaw(pipeline, arrays, pieces)
+        except SnapshotUnfit as error:
+            raise SnapshotDamaged(path=str(path), reason=error.reason) from error
+        except OSError as error:
+            raise SnapshotDamaged(path=str(path), reason=str(error)) from error
         if pipeline.end != position:
             raise SnapshotDamaged(path=str(path), reason=f"it is of position {pipeline.end}")
 
@@ -273,15 +271,3 @@ def _value(entry: _Entry, data: bytes) -> Array | list[bytes]:
         out.append(data[at : at + size])
         at += size
     return out
-
-
-@contextlib.contextmanager
-def _no_garbage() -> Iterator[None]:
-    """The collector would walk a million fresh visitors again and again, and find nothing."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()

@@ -49,14 +49,16 @@ class VisitorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         if not self.known:
             return None
         profile = self.profile
+        if profile is None:
+            return VisitorFacts(id=self.id, consents=self.consents, languages=self.languages)
         return VisitorFacts(
             id=self.id,
             consents=self.consents,
             languages=self.languages,
-            segments=frozenset(profile.segments) if profile else None,
-            attributes=dict(profile.attributes) if profile else {},
-            stay_first=_date(profile.stay_from if profile else None),
-            stay_last=_date(profile.stay_until if profile else None),
+            segments=frozenset(profile.segments),
+            attributes=dict(profile.attributes),
+            stay_first=_date(profile.stay_from),
+            stay_last=_date(profile.stay_until),
         )
 
 
@@ -161,11 +163,10 @@ class VisitorBook:
         """The book that `freeze` was asked of."""
         book = VisitorBook()
         book._visitors = list(visitors)
-        for slot, visitor in enumerate(visitors):
-            if visitor.id:
-                book._slots[visitor.id] = slot
-                for device in visitor.devices:
-                    book._device_visitor[device] = slot
+        book._slots = {each.id: slot for slot, each in enumerate(visitors) if each.id}
+        book._device_visitor = {
+            device: slot for slot, each in enumerate(visitors) for device in each.devices
+        }
         return book
 
 
