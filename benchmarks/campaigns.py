@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks import workloads
 from benchmarks.errors import WorkloadInvalid
-from benchmarks.machine import machine
+from benchmarks.machine import load_average, machine
 from benchmarks.workloads import Journeys, Watch
 from engine.pipeline import Pipeline
 from engine.records import Catalogue, Change, Consent, Entry, PingRows, Record, Tick
@@ -88,6 +88,7 @@ def run(
     for name, value in (("zones", zones), ("batch", batch), ("repeats", repeats)):
         if value < 1:
             raise WorkloadInvalid(name, "must be at least 1")
+    load_before = load_average()
     journeys = workloads.journeys(zones, seed=seed)
     first = list(_records(0, _beginning(journeys, workloads.watches(zones, seed=seed))))
     stream = list(_records(first[-1].end, _stream(journeys, batch)))
@@ -115,7 +116,7 @@ def run(
                 [race.applying_ns + race.writing_ns for race in races]),
         "clock": "process CPU time (time.process_time_ns), median of the repeats",
         "included": INCLUDED, "not_included": NOT_INCLUDED,
-        "machine": machine(),
+        "load_before": load_before, "machine": machine(),
     }  # fmt: skip
 
 

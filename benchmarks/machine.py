@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
 
 PACKAGES = ("balise", "numpy", "numba", "shapely", "rtree", "pyproj")
@@ -27,9 +28,15 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def load_average() -> float | None:
+    """Processes that wanted to run, on average over the last minute; None where unknown."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
 def machine(packages: tuple[str, ...] = PACKAGES) -> dict[str, object]:
-    """What belongs beside every figure: cpu, cores, system, python, versions of packages."""
+    """What belongs beside every figure: date, cpu, cores, system, python, versions of packages."""
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "cpu": cpu_model(),
         "cores": cores(),
         "system": f"{platform.system()} {platform.machine()}",

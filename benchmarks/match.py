@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks import workloads
 from benchmarks.errors import CountsDiffer, WorkloadInvalid
-from benchmarks.machine import machine
+from benchmarks.machine import load_average, machine
 from benchmarks.oracle import Oracle
 from benchmarks.ours import BaliseTracker
 from benchmarks.rivals.port import Matcher
@@ -31,7 +31,7 @@ BATCH = 10_000
 REPEATS = 3
 
 # Batches that shapely's bulk query is tried with; its best one counts.
-SHAPELY_BATCHES = (1_000, 4_000, 20_000)
+SHAPELY_BATCHES = (250, 1_000, 4_000, 20_000)
 
 # The loop over points is some hundred times slower: it takes every so-manieth visitor, so many in
 # all, for the whole of their walk.
@@ -81,6 +81,7 @@ def run(
             raise WorkloadInvalid(name, "must be at least 1")
     if not 0 <= hot <= 1:
         raise WorkloadInvalid("hot", "must be a share, 0 to 1")
+    load_before = load_average()
     small_zones, small_visitors, small_rounds = WARM_UP
     small = workloads.walks(small_zones, visitors=small_visitors, rounds=small_rounds, hot=1.0)
     _race(small, _turns(small, batch), repeats=1)
@@ -97,7 +98,7 @@ def run(
     return figures | _figures(walks, turns) | {
         "clock": CLOCK,
         "warm_up": "excluded: compilation, building of every index, and a small workload run first",
-        "machine": machine(),
+        "load_before": load_before, "machine": machine(),
     }  # fmt: skip
 
 

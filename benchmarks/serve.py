@@ -23,7 +23,7 @@ from benchmarks import limits, workloads
 from benchmarks.errors import CountsDiffer, InstanceFailed, WorkloadInvalid
 from benchmarks.instance import Instance, filesystem, instance
 from benchmarks.load import ROUND_MS, Request, requests, send
-from benchmarks.machine import machine
+from benchmarks.machine import load_average, machine
 from benchmarks.oracle import Oracle
 from benchmarks.workloads import Walks
 
@@ -76,6 +76,7 @@ def run(
         raise WorkloadInvalid("rounds", f"at most {limits.AGE_S_MAX * 1000 // ROUND_MS}")
     if folder is not None and not folder.is_dir():
         raise WorkloadInvalid("folder", f"there is no folder {folder}")
+    load_before = load_average()
     walks = workloads.walks(zones, visitors=visitors, rounds=rounds, seed=seed, hot=hot)
     expected = _expected(walks)
     taken: dict[str, list[dict[str, float]]] = {each: [] for each in durabilities}
@@ -99,7 +100,7 @@ def run(
         "variants": {each: _figures(taken[each]) for each in others},
         "clock": "wall clock and the server's CPU time (user and system), median of the repeats",
         "included": INCLUDED, "not_included": NOT_INCLUDED,
-        "filesystem": filesystem(folder), "machine": machine(PACKAGES),
+        "filesystem": filesystem(folder), "load_before": load_before, "machine": machine(PACKAGES),
     }  # fmt: skip
 
 
