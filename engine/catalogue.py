@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -48,6 +48,19 @@ class CatalogueBook:
     def __init__(self) -> None:
         self._records: dict[str, dict[str, Entry]] = {kind: {} for kind in TYPES}
         self._deleted: dict[tuple[str, str], int] = {}
+
+    def after(self, changes: Sequence[Change], records: Sequence[Any]) -> CatalogueBook:
+        """The book as it will be after changes, with their decoded records; this one stays."""
+        book = CatalogueBook()
+        touched = {change.kind for change in changes}
+        book._records = {
+            kind: dict(entries) if kind in touched else entries
+            for kind, entries in self._records.items()
+        }
+        book._deleted = dict(self._deleted)
+        for change, record in zip(changes, records, strict=True):
+            book.put(change, record)
+        return book
 
     def put(self, change: Change, record: Any) -> None:
         """Take a change with its decoded record, None where it deletes."""

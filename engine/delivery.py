@@ -21,7 +21,7 @@ from notifier.errors import StoreUnavailable
 from notifier.lifecycle import ENDED, UNSENT
 from notifier.notifications import Notification
 from notifier.outbox import Outbox
-from rules.decisions import Decision
+from rules.decisions import Decision, Reason
 from rules.recheck import recheck
 
 # A line in the service's own log reaches nobody.
@@ -95,6 +95,12 @@ class Delivery:
         """New rows are in the outbox."""
         woken = False
         for effects in batch:
+            for visitor in effects.erased:
+                self._open = {
+                    key: each
+                    for key, each in self._open.items()
+                    if each.decision.visitor != visitor
+                }
             by_decision: dict[str, int] = {}
             for notification in effects.notifications:
                 by_decision[notification.decision_id] = (
@@ -114,6 +120,9 @@ class Delivery:
         slot = pipeline.visitors.find_slot(notification.visitor)
         if slot is None:
             return "erased"
+        visitor = pipeline.visitors.at(slot)
+        if not (visitor.allows("location") and visitor.allows("push")):
+            return str(Reason.CONSENT)
         if found is None:
             return None
         reason = recheck(found.decision, pipeline.facts, slot)
@@ -121,10 +130,12 @@ class Delivery:
 
     async def _settled(self, settled: Sequence[Settled]) -> None:
         """Log outcomes: what ended, and what is in doubt."""
+        known = self._motor.pipeline.visitors.find_slot
         outcomes = [
             self._outcome(each)
             for each in settled
-            if each.settlement.after in ENDED or each.settlement.after == "in_doubt"
+            if (each.settlement.after in ENDED or each.settlement.after == "in_doubt")
+            and known(each.notification.visitor) is not None  # of the erased nothing is logged
         ]
         for start in range(0, len(outcomes), limits.OUTCOMES_A_RECORD_MAX):
             part = tuple(outcomes[start : start + limits.OUTCOMES_A_RECORD_MAX])
@@ -155,4 +166,5 @@ class Delivery:
             reason=settlement.reason,
             at_ms=settlement.at_ms,
             releases=found is not None and found.over and not found.reached,
+            channel=notification.channel,
         )

@@ -6,15 +6,26 @@ nothing of campaigns. Circles of the same place and distance are shared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from math import pi
+from typing import NamedTuple
 
 from engine.catalogue import CatalogueBook
-from geofence.columns import Transitions
+from geofence.errors import ZoneInvalid
+from geofence.limits import DWELLS_PER_ZONE_MAX
 from geofence.shapes import Circle, Zone
 from geofence.tracker import Tracker
-from rules.campaigns import Campaign, EventSoon, LevelChange, Near
+from rules.campaigns import Campaign, Dwell, EventSoon, LevelChange, Near
 from rules.facts import Facts, ZoneFacts
+
+
+class HiddenPlan(NamedTuple):
+    """What is to become of the circles: all of them, their places, and what changes."""
+
+    circles: dict[str, Circle]
+    places: dict[str, str]
+    put: list[Zone]
+    gone: list[str]
 
 
 class HiddenZones:
@@ -24,11 +35,8 @@ class HiddenZones:
         self.circles: dict[str, Circle] = {}
         self._by_tag: dict[str, list[str]] = {}
 
-    def settle(
-        self, catalogue: CatalogueBook, tracker: Tracker, facts: Facts, now_ms: int
-    ) -> list[Transitions]:
-        """Add and remove circles so that they are those that campaigns ask for."""
-        self._sort_by_tag(catalogue)
+    def plan(self, catalogue: CatalogueBook) -> HiddenPlan:
+        """The circles that a catalogue's campaigns ask for, against those in force."""
         wanted = {
             _circle_id(place, within_m): (place, within_m)
             for entry in catalogue.all("campaign").values()
@@ -38,24 +46,32 @@ class HiddenZones:
         for zone_id, (place_id, within_m) in wanted.items():
             place = catalogue.find("place", place_id)
             circles[zone_id] = Circle(lon=place.lon, lat=place.lat, radius_m=within_m)
-        changed = {k: c for k, c in circles.items() if self.circles.get(k) != c}
-        gone = [zone_id for zone_id in self.circles if zone_id not in circles]
-        self.circles = circles
-        moved = tracker.put_zones(
-            [Zone(id=zone_id, shape=circle) for zone_id, circle in changed.items()], now_ms
+        return HiddenPlan(
+            circles=circles,
+            places={zone_id: place_id for zone_id, (place_id, _) in wanted.items()},
+            put=[
+                Zone(id=zone_id, shape=circle)
+                for zone_id, circle in circles.items()
+                if self.circles.get(zone_id) != circle
+            ],
+            gone=[zone_id for zone_id in self.circles if zone_id not in circles],
         )
-        for zone_id, circle in changed.items():
+
+    def settle(
+        self, plan: HiddenPlan, catalogue: CatalogueBook, tracker: Tracker, facts: Facts
+    ) -> None:
+        """Take a plan whose circles the tracker has put and removed."""
+        self._sort_by_tag(catalogue)
+        self.circles = plan.circles
+        for zone in plan.put:
+            radius_m = plan.circles[zone.id].radius_m
             facts.put_zone(
-                tracker.zone_slot(zone_id),
-                ZoneFacts(id=zone_id, area_m2=pi * circle.radius_m**2, place=wanted[zone_id][0]),
+                tracker.zone_slot(zone.id),
+                ZoneFacts(id=zone.id, area_m2=pi * radius_m**2, place=plan.places[zone.id]),
             )
-        return [moved, tracker.remove_zones(gone, now_ms)]
 
     def _sort_by_tag(self, catalogue: CatalogueBook) -> None:
-        self._by_tag = {}
-        for zone_id, entry in catalogue.all("zone").items():
-            for tag in entry.record.tags:
-                self._by_tag.setdefault(tag, []).append(zone_id)
+        self._by_tag = _by_tag(catalogue)
 
     @staticmethod
     def thaw(circles: dict[str, Circle], catalogue: CatalogueBook) -> HiddenZones:
@@ -71,7 +87,7 @@ class HiddenZones:
         """Slots of the zones that a campaign's trigger means, ascending."""
         zone_ids = {_circle_id(*asked) for asked in _asked(campaign, catalogue)}
         if not isinstance(campaign.trigger, EventSoon):
-            zone_ids |= self._named(campaign, catalogue)
+            zone_ids |= _named(campaign, catalogue, self._by_tag)
         return tuple(sorted(tracker.zone_slot(zone_id) for zone_id in zone_ids))
 
     def tell_slots_of(
@@ -83,16 +99,48 @@ class HiddenZones:
         if isinstance(trigger, LevelChange):
             zone_ids = {z for z in trigger.tell if catalogue.find("zone", z) is not None}
         elif isinstance(trigger, EventSoon):
-            zone_ids = self._named(campaign, catalogue)
+            zone_ids = _named(campaign, catalogue, self._by_tag)
         return tuple(sorted(tracker.zone_slot(zone_id) for zone_id in zone_ids))
 
-    def _named(self, campaign: Campaign, catalogue: CatalogueBook) -> set[str]:
-        """Zones that the trigger gives by id or tag, as far as they exist."""
-        trigger = campaign.trigger
-        zone_ids = set(getattr(trigger, "zones", ()))
-        for tag in getattr(trigger, "zone_tags", ()):
-            zone_ids |= set(self._by_tag.get(tag, ()))
-        return {zone_id for zone_id in zone_ids if catalogue.find("zone", zone_id) is not None}
+
+def check_dwells(catalogue: CatalogueBook) -> None:
+    """Raise ZoneInvalid where a zone and its live campaigns ask for more dwell times than it has.
+
+    To be asked of a catalogue before it takes effect: the tracker would refuse it halfway.
+    """
+    by_tag = _by_tag(catalogue)
+    asked: dict[str, set[int]] = {}
+    for entry in catalogue.all("campaign").values():
+        campaign = entry.record
+        if isinstance(campaign.trigger, Dwell) and campaign.status == "live":
+            for zone_id in _named(campaign, catalogue, by_tag):
+                asked.setdefault(zone_id, set()).add(campaign.trigger.after_s * 1000)
+    for zone_id, times_ms in asked.items():
+        own_ms = catalogue.find("zone", zone_id).dwells_ms()
+        if len(times_ms.union(own_ms)) > DWELLS_PER_ZONE_MAX:
+            reason = (
+                f"it and its live campaigns ask for more than {DWELLS_PER_ZONE_MAX} dwell times"
+            )
+            raise ZoneInvalid(zone=zone_id, field="dwell_s", reason=reason)
+
+
+def _by_tag(catalogue: CatalogueBook) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for zone_id, entry in catalogue.all("zone").items():
+        for tag in entry.record.tags:
+            found.setdefault(tag, []).append(zone_id)
+    return found
+
+
+def _named(
+    campaign: Campaign, catalogue: CatalogueBook, by_tag: Mapping[str, Sequence[str]]
+) -> set[str]:
+    """Zones that the trigger gives by id or tag, as far as they exist."""
+    trigger = campaign.trigger
+    zone_ids = set(getattr(trigger, "zones", ()))
+    for tag in getattr(trigger, "zone_tags", ()):
+        zone_ids |= set(by_tag.get(tag, ()))
+    return {zone_id for zone_id in zone_ids if catalogue.find("zone", zone_id) is not None}
 
 
 def _asked(campaign: Campaign, catalogue: CatalogueBook) -> Iterator[tuple[str, float]]:
@@ -111,4 +159,5 @@ def _asked(campaign: Campaign, catalogue: CatalogueBook) -> Iterator[tuple[str, 
 
 
 def _circle_id(place_id: str, within_m: float) -> str:
-    return f"near:{place_id}:{within_m:g}"
+    # No zone of the catalogue can have such an id.
+    return f"@near:{place_id}:{within_m:g}"

@@ -125,3 +125,6 @@ SNAPSHOT_RETRY_S = 30.0
 SNAPSHOT_PIECE = 1_000
 # Bytes of an array written in one go.
 SNAPSHOT_WRITE_BYTES = 4 * 2**20
+
+# How long stopping waits for the store; what it has not taken by then is in the log.
+STOP_S = 10.0

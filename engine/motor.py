@@ -9,6 +9,7 @@ effects handed to the store, in one transaction with the position they go up to.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -28,7 +29,17 @@ from engine.ingest import Draft, PingDraft, PingsReceipt, Refusal, rows_of
 from engine.log import Log
 from engine.pipeline import Pipeline
 from engine.planner import Planner
-from engine.records import Catalogue, Change, Entry, PingRows, Record, Tick, encode
+from engine.records import (
+    Catalogue,
+    Change,
+    Consent,
+    Entry,
+    Erasure,
+    PingRows,
+    Record,
+    Tick,
+    encode,
+)
 from engine.ticks import TickSource
 from geofence.columns import Cause, Kind, Transitions
 from geofence.errors import GeofenceError
@@ -63,12 +74,13 @@ class _Job:
 class _Group:
     """What one write of the log will commit together."""
 
-    __slots__ = ("effects", "frames", "jobs")
+    __slots__ = ("effects", "frames", "jobs", "syncs")
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
         self.effects: list[Effects] = []
         self.jobs: list[_Job] = []
+        self.syncs = False
 
 
 def completed(effects: Effects, pipeline: Pipeline, planner: Planner) -> Effects:
@@ -80,19 +92,27 @@ def completed(effects: Effects, pipeline: Pipeline, planner: Planner) -> Effects
 
 
 def visits_of(transitions: Transitions, pipeline: Pipeline) -> tuple[Visit, ...]:
-    """Visits that began or ended; circles that nobody drew are not visited."""
+    """Visits that began or ended, of those who consent to be counted.
+
+    Circles that nobody drew are not visited.
+    """
     out = []
     at = pipeline.visitors.at
     zones = pipeline.tracker.zone_ids
     known = pipeline.catalogue.all("zone")
     kinds = transitions.kind.tolist()
     for i, kind in enumerate(kinds):
-        if kind > Kind.EXIT or zones[transitions.zone[i]] not in known:
+        visitor = at(int(transitions.visitor[i]))
+        if (
+            kind > Kind.EXIT
+            or zones[transitions.zone[i]] not in known
+            or not visitor.allows("analytics")
+        ):
             continue
         out.append(
             Visit(
                 visit=int(transitions.visit[i]),
-                visitor=at(int(transitions.visitor[i])).id,
+                visitor=visitor.id,
                 zone=zones[transitions.zone[i]],
                 enter_ms=int(transitions.enter_ms[i]),
                 exit_ms=int(transitions.at_ms[i]) if kind == Kind.EXIT else None,
@@ -106,7 +126,14 @@ class Motor:
     """One engine over one log. All methods belong to the event loop's thread."""
 
     def __init__(
-        self, *, log: Log, store: Projection, pipeline: Pipeline, planner: Planner, clock: Clock
+        self,
+        *,
+        log: Log,
+        store: Projection,
+        pipeline: Pipeline,
+        planner: Planner,
+        clock: Clock,
+        sync_interval_ms: int = limits.LOG_INTERVAL_MS,
     ) -> None:
         self.pipeline = pipeline
         self.planner = planner
@@ -115,6 +142,7 @@ class Motor:
         self.blocked = ""
         self.store_blocked = ""
         self.failed = False
+        self._sync_interval_ms = sync_interval_ms
         self._log = log
         self._store = store
         self._position = self._stored_through = log.end
@@ -161,18 +189,24 @@ class Motor:
         for job in [*self._applying, *self._waiting, *self._group.jobs]:
             if not job.done.done():
                 job.done.set_exception(LogRefused(reason=self.blocked))
-        self._waiting = []
+        self._waiting, self._waiting_pings = [], 0
         self._idle.set()
 
     async def stop(self) -> None:
         """Refuse new entries, commit and store what was taken, then stop."""
         self._stopping = True
-        await self.settled()
+        with contextlib.suppress(TimeoutError):
+            # What a refusing store has not taken is in the log: the next start gives it again.
+            async with asyncio.timeout(limits.STOP_S):
+                await self.settled()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown()
-        self._log.close()
+        try:
+            self._log.close()
+        except LogRefused as error:
+            log.error("log.not_closed", reason=error.reason)
 
     async def settled(self) -> None:
         """Wait until all that was taken is committed and stored, or the log refuses."""
@@ -215,9 +249,9 @@ class Motor:
             return PingsReceipt(np.empty(0, np.uint8))
         if self._waiting_pings + count > limits.WAITING_PINGS_MAX:
             raise Overloaded(queue="ingest", retry_after_s=limits.RETRY_AFTER_S)
+        job = self._enqueue(draft)
         self._waiting_pings += count
-        status = await self._submit(draft)
-        return PingsReceipt(status)
+        return PingsReceipt(await job.done)
 
     async def change(self, changes: Sequence[Draft], *, author: str) -> list[int]:
         """Make changes to the catalogue together; returns their new versions.
@@ -289,7 +323,7 @@ class Motor:
     def _pump_now(self) -> None:
         """Apply all that waits, however much: a versioned change stands at its end."""
         while self._waiting:
-            self._pump()
+            self._pump_guarded()
 
     def _pump(self) -> None:
         """Apply what waits, runs of pings joined into one record."""
@@ -381,6 +415,8 @@ class Motor:
         )
         self._position = record.end
         self._group.frames.append(frame)
+        # What a visitor has taken back must not come back with a power failure.
+        self._group.syncs = self._group.syncs or isinstance(entry, Erasure | Consent)
         self._group.effects.append(effects)
         self.figures.applied(effects)
         self.figures.logged_bytes += len(frame)
@@ -406,16 +442,18 @@ class Motor:
             except LogRefused as error:
                 if not self.blocked:
                     log.error("log.refused", reason=error.reason)
-                self.blocked = error.reason
+                self.blocked = self.blocked if self.failed else error.reason
                 self._fail(group, error)
                 self._fail(self._group, error)
                 self._idle.set()
                 await asyncio.sleep(limits.LOG_RETRY_S)
             else:
-                if self.blocked:
+                if self.blocked and not self.failed:
                     log.info("log.resumed")
                     self.blocked = ""
-                return
+                break
+        if group.syncs and self._log.info().durability == "interval":
+            await self._sync(loop)
 
     def _fail(self, group: _Group, error: EngineError) -> None:
         """Tell callers that their entries are not durable; they may yet take effect."""
@@ -467,11 +505,14 @@ class Motor:
         """Under `interval` durability: what was appended is on disk at most an interval later."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(limits.LOG_INTERVAL_MS / 1000)
-            try:
-                await loop.run_in_executor(self._threads, self._log.sync)
-            except LogRefused as error:
-                log.error("log.sync_refused", reason=error.reason)
+            await asyncio.sleep(self._sync_interval_ms / 1000)
+            await self._sync(loop)
+
+    async def _sync(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            await loop.run_in_executor(self._threads, self._log.sync)
+        except LogRefused as error:
+            log.error("log.sync_refused", reason=error.reason)
 
     async def _tick_loop(self) -> None:
         ticks = TickSource(self.pipeline.now_ms or None)

@@ -241,6 +241,7 @@ def unreported(of: Connection, limit: int, nobody: str) -> list[Outcome]:
             reason=row.reason,
             at_ms=row.updated_ms,
             releases=bool(row.releases),
+            channel=row.channel,
         )
         for row in of.execute(query)
     ]

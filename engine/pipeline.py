@@ -16,7 +16,7 @@ from content.zones import ZoneRecord
 from engine.catalogue import CatalogueBook, decode
 from engine.crowd import CrowdBook
 from engine.effects import Effects
-from engine.hidden import HiddenZones
+from engine.hidden import HiddenZones, check_dwells
 from engine.occasions import Occasions
 from engine.records import (
     Catalogue,
@@ -120,44 +120,44 @@ class Pipeline:
         self.facts.position = record.position
         self.facts.levels = self.crowd.levels.tobytes()
         self.occasions.refresh(self.now_ms, self.catalogue, self.tracker, self.facts)
-        rulings = self._decide(transitions) + self.decider.tick(self.facts)
+        rulings = self._decide(transitions, record.position)
+        rulings += self.decider.tick(self.facts)
         return Effects(through=record.end, transitions=transitions, rulings=rulings)
 
     def _catalogue(self, record: Record, entry: Catalogue) -> Effects:
         # All that can be refused comes first; from there on nothing fails.
         decoded = [None if c.body is None else decode(c.kind, c.body) for c in entry.changes]
-        zones = {
-            c.id: record
-            for c, record in zip(entry.changes, decoded, strict=True)
-            if c.kind == "zone"
-        }
-        put = [record for record in zones.values() if record is not None]
-        shapes = [self._with_dwells(record.to_zone()) for record in put]
-        moved_in = self.tracker.put_zones(shapes, self.now_ms)
+        after = self.catalogue.after(entry.changes, decoded)
+        kinds = {change.kind for change in entry.changes}
+        zone_ids = {change.id for change in entry.changes if change.kind == "zone"}
+        put = [r for zone_id in sorted(zone_ids) if (r := after.find("zone", zone_id)) is not None]
+        shapes = [self._with_dwells(zone.to_zone()) for zone in put]
+        check_dwells(after)
+        circles = self.hidden.plan(after)
+        moved_in = self.tracker.put_zones([*shapes, *circles.put], self.now_ms)
+
         known = self.catalogue.all("zone")
-        gone = [zone_id for zone_id, r in zones.items() if r is None and zone_id in known]
+        gone = [z for z in sorted(zone_ids) if z in known and after.find("zone", z) is None]
         self._forget_dwells(gone)
-        moved_out = self.tracker.remove_zones(gone, self.now_ms)
+        moved_out = self.tracker.remove_zones([*gone, *circles.gone], self.now_ms)
         for change, record_of in zip(entry.changes, decoded, strict=True):
-            self.catalogue.put(change, record_of)
             if change.kind == "campaign" and record_of is None:
                 self.decider.remove_campaign(change.id)
+        self.catalogue = after
         self._notice_zones(put, shapes)
-        kinds = {change.kind for change in entry.changes}
         if "destination" in kinds:
             self._settle_destination()
-        transitions = [moved_in, moved_out]
         if kinds & {"destination", "zone", "place", "event"}:
             self.occasions.stale()
             self.occasions.refresh(self.now_ms, self.catalogue, self.tracker, self.facts)
         if kinds & {"destination", "zone", "place", "event", "campaign"}:
-            transitions += self.hidden.settle(self.catalogue, self.tracker, self.facts, self.now_ms)
+            self.hidden.settle(circles, self.catalogue, self.tracker, self.facts)
             self._settle_campaigns()
-        moved = _joined(transitions)
+        moved = _joined([moved_in, moved_out])
         return Effects(
             through=record.end,
             transitions=moved,
-            rulings=self._decide(moved),
+            rulings=self._decide(moved, record.position),
             changes=entry.changes,
         )
 
@@ -181,7 +181,9 @@ class Pipeline:
         return Effects(through=record.end, profiles=(profile,))
 
     def _feed(self, record: Record, feed: Feed) -> Effects:
-        self.facts.feeds[feed.name] = FeedFacts(value=feed.value, at_ms=feed.at_ms)
+        before = self.facts.feeds.get(feed.name)
+        if before is None or feed.at_ms >= before.at_ms:
+            self.facts.feeds[feed.name] = FeedFacts(value=feed.value, at_ms=feed.at_ms)
         return Effects(through=record.end)
 
     def _counter(self, record: Record, counter: Counter) -> Effects:
@@ -206,10 +208,11 @@ class Pipeline:
             if outcome.releases and slot is not None:
                 self.decider.release(outcome.decision, slot)
             device = self.visitors.device(outcome.device)
-            if outcome.state == "retired" and device is not None and device.push_token:
-                # Its push token is dead; the phone itself goes on sending and reading.
-                changed.append(msgspec.structs.replace(device, push_token=""))
-                self._know(self.visitors.put_device(changed[-1]))
+            if outcome.state == "retired" and device is not None:
+                without = _without_address(device, outcome.channel)
+                if without != device:
+                    changed.append(without)
+                    self._know(self.visitors.put_device(without))
         return Effects(through=record.end, outcomes=entry.outcomes, devices=tuple(changed))
 
     def _erasure(self, record: Record, erasure: Erasure) -> Effects:
@@ -222,9 +225,9 @@ class Pipeline:
 
     # -- what follows from it ---------------------------------------------------
 
-    def _decide(self, transitions: Transitions) -> list[Ruling]:
-        """Rule on transitions that no ping caused."""
-        return self.decider.on_transitions(transitions, NO_POSITIONS, self.facts)
+    def _decide(self, transitions: Transitions, position: int) -> list[Ruling]:
+        """Rule on transitions that no ping caused, but the record at `position`."""
+        return self.decider.on_transitions(transitions, NO_POSITIONS, self.facts, position=position)
 
     def _notice_zones(self, records: Sequence[ZoneRecord], zones: Sequence[Zone]) -> None:
         """Tell the crowd book and the facts of zones that the tracker has."""
@@ -300,13 +303,16 @@ class TrackerPresence:
     def enter_ms(self, visitor: int, zone: int) -> int | None:
         return dict(self._tracker.zones_of(visitor)).get(zone)
 
-    def last_seen_ms(self, visitor: int, zone: int) -> int | None:
-        """Now for those inside; past visits are not kept here, so else nobody can say."""
-        return self._tracker_now(visitor) if self.is_inside(visitor, zone) else None
+    def last_seen_ms(self, visitor: int, zone: int) -> int | None:  # noqa: ARG002
+        """Nobody can say: past visits are not kept here, and the tracker is ahead of the tick."""
+        return None
 
-    def _tracker_now(self, visitor: int) -> int | None:
-        fix = self._tracker.last_fix(visitor)
-        return None if fix is None else fix[0]
+
+def _without_address(device: Device, channel: str) -> Device:
+    """A device without the address that a channel found dead."""
+    if channel == "webpush":
+        return msgspec.structs.replace(device, web_push=None)
+    return msgspec.structs.replace(device, push_token="")
 
 
 def destination_of(catalogue: CatalogueBook) -> Destination:

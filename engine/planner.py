@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 import structlog
 
 from engine.pipeline import Pipeline
+from engine.records import Device
 from notifier import plan as planning
 from notifier.messages import Message
 from notifier.notifications import Notification
@@ -44,6 +45,28 @@ def _speaks_of_event(condition: Condition | None) -> bool:
     return isinstance(condition, Event)
 
 
+def addresses(device: Device) -> Iterator[planning.Device]:
+    """Where pushes to a device can go, by channel."""
+    if device.push_token:
+        yield planning.Device(
+            id=device.device,
+            address=device.push_token,
+            platform=device.platform,
+            languages=device.languages,
+        )
+    if device.web_push is not None:
+        keys = {"p256dh": device.web_push.p256dh, "auth": device.web_push.auth}
+        found = msgspec.json.encode({"endpoint": device.web_push.endpoint, "keys": keys})
+        yield planning.Device(
+            id=device.device,
+            channel="webpush",
+            address=found.decode(),
+            address_kind="subscription",
+            platform=device.platform,
+            languages=device.languages,
+        )
+
+
 class Planner:
     """Plans against one pipeline's state as it stands when the decision was taken."""
 
@@ -77,16 +100,7 @@ class Planner:
                 variant=decision.variant,
             ),
             self._message(campaign, decision),
-            [
-                planning.Device(
-                    id=device.device,
-                    address=device.push_token,
-                    platform=device.platform,
-                    languages=device.languages,
-                )
-                for device in visitor.devices.values()
-                if device.push_token
-            ],
+            [each for device in visitor.devices.values() for each in addresses(device)],
             planning.Home(
                 default_language=destination.default_language if destination else "en",
                 time_zone=self._pipeline.facts.destination.time_zone,

@@ -209,6 +209,7 @@ _ERASED = tuple(
         tables.consents,
         tables.profiles,
         tables.refresh_tokens,
+        tables.feed_keys,
         tables.devices,
     )
 )

@@ -95,6 +95,14 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True, tag=3):
     author: str
 
 
+class WebPush(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a browser's pushes go: its PushSubscription."""
+
+    endpoint: str
+    p256dh: str
+    auth: str
+
+
 class Device(msgspec.Struct, frozen=True, kw_only=True, tag=4):
     """A device registered or updated, or retired (`retired` says why, else empty)."""
 
@@ -106,6 +114,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, tag=4):
     push_token: str = ""
     simulated: bool = False
     retired: str = ""
+    web_push: WebPush | None = None
 
 
 Purpose = Literal["location", "push", "analytics"]
@@ -157,6 +166,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, tag=9):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one notification.
 
+    channel: on which it was sent; empty in logs older than the second channel with addresses.
     releases: with it every notification of its decision has ended without reaching anybody, so
     that the decision counts against no cap.
     """
@@ -169,6 +179,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     at_ms: int
     releases: bool = False
+    channel: str = ""
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True, tag=10):

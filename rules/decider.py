@@ -403,7 +403,7 @@ class Decider:
         """One speaks, the best that still may; the others lose."""
         winner: Ruling | None = None
         for ruling in window:
-            if not self._still_due(ruling, facts):
+            if not (self._still_due(ruling, facts) and self._still_there(ruling, facts)):
                 rulings.append(ruling)
             elif winner is not None:
                 _lose(ruling, winner)
@@ -419,17 +419,32 @@ class Decider:
         """Quiet hours are over: whoever is still there is judged anew."""
         ruling = Ruling(held.c, held.occasion, q.now_ms)
         ruling.event, ruling.seen = held.event, held.seen
-        if not self._still_due(ruling, q.facts):
-            rulings.append(ruling)
-            return
-        o = ruling.occasion
-        stays = ruling.c.trigger not in (Trigger.EXIT, Trigger.CROSS) and o.zone >= 0
-        if stays and not q.facts.presence.is_inside(o.visitor, o.zone):
-            ruling.reason = Reason.LEFT
+        if not (self._still_due(ruling, q.facts) and self._stays(ruling, q.facts)):
             rulings.append(ruling)
             return
         q.speed_mps = -1.0
-        self._ask(ruling.c, o, q, rulings)
+        self._ask(ruling.c, ruling.occasion, q, rulings)
+
+    def _still_there(self, ruling: Ruling, facts: Facts) -> bool:
+        """Whether what a window waited with is still fresh and its visitor still there.
+
+        The window may close hours late, when the engine was down meanwhile.
+        """
+        age_ms = facts.now_ms - ruling.occasion.at_ms
+        most_ms = self._fix_age_ms_max + self.settings.arbitration_window_ms
+        if age_ms > most_ms:
+            ruling.reason, ruling.detail = Reason.STALE_FIX, (age_ms, most_ms)
+            return False
+        return self._stays(ruling, facts)
+
+    def _stays(self, ruling: Ruling, facts: Facts) -> bool:
+        """Whether a visitor is still in the zone that a ruling that waited is about."""
+        o = ruling.occasion
+        stays = ruling.c.trigger not in (Trigger.EXIT, Trigger.CROSS) and o.zone >= 0
+        if stays and not facts.presence.is_inside(o.visitor, o.zone):
+            ruling.reason = Reason.LEFT
+            return False
+        return True
 
     def _still_due(self, ruling: Ruling, facts: Facts) -> bool:
         """Bring a ruling that waited up to date; sets the reason if what it was about is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -78,7 +79,11 @@ async def broadcast(call: Call) -> Reply:
         name=next(iter(alert.name.values())),
         kind="alert",
         status="live",
-        trigger=Broadcast(zones=alert.zone_ids),
+        # The instant makes telling the same alert again another broadcast.
+        trigger=Broadcast(
+            zones=alert.zone_ids,
+            at=datetime.fromtimestamp(call.service.motor.pipeline.now_ms / 1000, tz=UTC),
+        ),
         message=body.message or _words(alert.name, alert.summary),
         ttl_s=body.ttl_s,
     )

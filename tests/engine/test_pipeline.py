@@ -17,6 +17,7 @@ from engine.records import Change, Consent, Device, Entry, Record, rebatch
 from engine.walkers import Walkers
 from geofence.columns import Kind, Pings
 from geofence.errors import GeofenceError
+from rules.campaigns import RestraintSettings
 from rules.facts import Level
 from tests.engine.worlds import (
     START_MS,
@@ -338,3 +339,111 @@ def test_versions_of_deleted_records_are_remembered() -> None:
     book.put(change("zone", "lake", None, version=4), None)
     assert book.version("zone", "lake") == 4
     assert book.find("zone", "lake") is None
+
+
+def world_of_hello(**more: Any) -> list[Entry]:
+    """Anna, a lake, and a campaign that greets whoever enters it."""
+    return [
+        tick(0),
+        catalogue(
+            change("zone", "lake", square("lake")),
+            change("campaign", "hi", campaign("hi", {"type": "enter", "zones": ["lake"]}, **more)),
+        ),
+        *known("anna"),
+    ]
+
+
+def refused(pipeline: Pipeline, position: int, *changes: Change) -> None:
+    """A change that must be refused, and leave everything as it was."""
+    before = {kind: dict(pipeline.catalogue.all(kind)) for kind in ("zone", "campaign", "place")}
+    zones = list(pipeline.tracker.zone_ids)
+    with pytest.raises(GeofenceError):
+        pipeline.apply(Record(position=position, received_ms=START_MS, entry=catalogue(*changes)))
+    after = {kind: dict(pipeline.catalogue.all(kind)) for kind in before}
+    assert after == before
+    assert pipeline.tracker.zone_ids == zones
+
+
+def test_one_dwell_time_too_many_is_refused_and_changes_nothing() -> None:
+    pipeline = Pipeline()
+    stays = [
+        change(
+            "campaign",
+            f"c{s}",
+            campaign(f"c{s}", {"type": "dwell", "zones": ["lake"], "after_s": s}),
+        )
+        for s in range(1, 66)
+    ]
+    good = records([tick(0), catalogue(change("zone", "lake", square("lake")), *stays[:64])])
+    for record in good:
+        pipeline.apply(record)
+    refused(pipeline, good[-1].end, stays[64])
+    edit = catalogue(change("zone", "lake", square("lake", tags=["water"]), version=2))
+    pipeline.apply(Record(position=good[-1].end, received_ms=START_MS, entry=edit))
+
+
+def test_too_many_circles_over_one_spot_are_refused_and_the_next_change_is_taken() -> None:
+    pipeline = Pipeline()
+    places = [
+        change(
+            "place",
+            f"p{i}",
+            {"id": f"p{i}", "name": {"en": "P"}, "lon": 6, "lat": 45, "categories": ["bar"]},
+        )
+        for i in range(300)
+    ]
+    good = records([tick(0), catalogue(*places)])
+    for record in good:
+        pipeline.apply(record)
+    near = {"type": "near", "categories": ["bar"], "within_m": 100}
+    refused(pipeline, good[-1].end, change("campaign", "near", campaign("near", near)))
+    zone = catalogue(change("zone", "lake", square("lake")))
+    pipeline.apply(Record(position=good[-1].end, received_ms=START_MS, entry=zone))
+    assert pipeline.tracker.zone_ids == ["lake"]
+
+
+def test_a_push_that_waited_through_an_outage_is_not_sent_hours_late() -> None:
+    world = [*world_of_hello(), pings(("anna", 1, 6.005, 45.005)), tick(1), tick(3 * 3600)]
+    assert run(world) == [("hi", "anna", "suppressed", "stale_fix")]
+
+
+def test_who_left_while_candidates_were_weighed_is_told_nothing() -> None:
+    world = [
+        *world_of_hello(),
+        pings(("anna", 1, 6.005, 45.005)),
+        tick(1),
+        pings(("anna", 30, 5.997, 45.005)),
+        *(tick(s) for s in range(2, 8)),
+    ]
+    assert run(world) == [("hi", "anna", "suppressed", "left")]
+
+
+def test_a_decision_that_an_edit_caused_is_known_by_the_edit() -> None:
+    immediate = RestraintSettings(arbitration_window_ms=0, quiet_hours=None)
+    pipeline = Pipeline(restraint=immediate)
+    fires = campaign("hi", {"type": "enter", "zones": ["sea"]}, allow_edit_entries=True)
+    log = records(
+        [
+            tick(0),
+            catalogue(change("zone", "lake", square("lake"))),
+            *known("anna"),
+            pings(("anna", 1, 6.005, 45.005)),
+            tick(1),
+            catalogue(change("campaign", "hi", fires)),
+            catalogue(change("zone", "sea", square("sea"))),
+        ]
+    )
+    made = [r.decision() for record in log for r in pipeline.apply(record).rulings]
+    assert [d.position for d in made] == [log[-1].position]
+
+
+def test_an_older_feed_value_does_not_replace_a_newer_one() -> None:
+    pipeline = Pipeline()
+    run(
+        [
+            entries_.Feed(name="rain", value=1.0, at_ms=START_MS + 5),
+            entries_.Feed(name="rain", value=0.0, at_ms=START_MS),
+        ],
+        pipeline,
+    )
+    assert pipeline.facts.feeds["rain"].value == 1.0
