@@ -55,6 +55,12 @@ PAGE_MAX: Final = 1_000
 LANGUAGES_MAX: Final = 10
 """A phone lists a few; the chain is walked for each message."""
 
+PUSH_ENDPOINT_CHARS_MAX: Final = 2_048
+"""Browsers' push end-points are 150-600 characters; more than a URL is usually allowed is none."""
+
+PUSH_KEY_CHARS_MAX: Final = 128
+"""A point of P-256 is 87 characters of base64, the secret 22."""
+
 PUSH_TOKEN_CHARS_MAX: Final = 4_096
 """FCM tokens are about 200 characters and documented as unbounded."""
 

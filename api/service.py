@@ -16,6 +16,7 @@ from engine.motor import Motor
 from engine.saving import Saver
 from engine.store import Store
 from notifier.channels.inbox import Hub
+from notifier.dispatcher import Dispatcher
 
 
 class Service:
@@ -43,6 +44,10 @@ class Service:
         self.hub = hub
         self.sockets: set[web.WebSocketResponse] = set()
         self.stopping = asyncio.Event()
+        self.dispatcher: Dispatcher | None = None
+        """None where nothing is sent."""
+        self.web_push_key = ""
+        """The applicationServerKey that pages subscribe with; empty without Web Push."""
 
 
 SERVICE: Final = web.AppKey("service", Service)

@@ -14,8 +14,12 @@ from api import bodies, limits
 from api.calls import Call, Route
 from api.decode import JSON, NDJSON, VISITOR_CHARS
 from api.errors import FieldError, Invalid, Malformed, NotAuthenticated, NotFound, TooLarge
+from api.outlets import networks
 from engine import clock as system
-from engine.records import Consent, Device, Erasure, Profile, Purpose
+from engine.records import Consent, Device, Erasure, Profile, Purpose, WebPush
+from notifier.channels.outbound import check_url
+from notifier.channels.webpush_wire import Keys, encrypter
+from notifier.errors import AddressRefused
 from notifier.languages import known as known_language
 from notifier.languages import normalise
 
@@ -25,6 +29,7 @@ Languages = Annotated[
 ]
 PushToken = Annotated[str, Meta(max_length=limits.PUSH_TOKEN_CHARS_MAX)]
 AppVersion = Annotated[str, Meta(max_length=limits.KEY_NAME_CHARS_MAX)]
+Base64 = Annotated[str, Meta(max_length=limits.PUSH_KEY_CHARS_MAX)]
 Platform = Literal["android", "ios", "web", "other"]
 CONSENTS_TOGETHER = 1_000
 """Consents that wait for the engine at once: far fewer than it lets wait."""
@@ -44,6 +49,26 @@ class Consents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {purpose: value for purpose, value in given.items() if value is not UNSET}
 
 
+class PushKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A browser's public key and secret, URL-safe base64."""
+
+    p256dh: Base64
+    auth: Base64
+
+
+class PushSubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """A browser's PushSubscription, as its toJSON() gives it; what else is in it is not kept."""
+
+    endpoint: Annotated[str, Meta(max_length=limits.PUSH_ENDPOINT_CHARS_MAX)]
+    keys: PushKeys
+
+
+class WebPushAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The applicationServerKey for `pushManager.subscribe`; null where no web pushes are sent."""
+
+    public_key: str | None
+
+
 class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device that introduces itself. `languages` in the visitor's order of preference."""
 
@@ -51,6 +76,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     languages: Languages = ()
     app_version: AppVersion = ""
     push_token: PushToken = ""
+    web_push: PushSubscription | None = None
     consents: Consents = Consents()
 
 
@@ -60,6 +86,7 @@ class DeviceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     languages: Languages | UnsetType = UNSET
     app_version: AppVersion | UnsetType = UNSET
     push_token: PushToken | UnsetType = UNSET
+    web_push: PushSubscription | UnsetType | None = UNSET
 
 
 class Refresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,7 +107,7 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A device as it is known; its push token is not shown."""
+    """A device as it is known; where its pushes go is not shown."""
 
     device: str
     visitor: str
@@ -88,6 +115,7 @@ class DeviceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...]
     app_version: str
     has_push_token: bool
+    has_web_push: bool
 
 
 class ConsentsAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +165,7 @@ async def register(call: Call) -> Registered:
             languages=_languages(body.languages),
             app_version=body.app_version,
             push_token=body.push_token,
+            web_push=_web_push(body.web_push, call),
         ),
     )
     purposes = body.consents.named()
@@ -185,15 +214,39 @@ async def change(call: Call) -> DeviceAnswer:
     }
     if "languages" in given:
         given["languages"] = _languages(given["languages"])
+    if "web_push" in given:
+        given["web_push"] = _web_push(given["web_push"], call)
     changed = msgspec.structs.replace(_device(call), **given)
     await _put(call, changed)
     return _shown(changed)
 
 
+async def web_push_key(call: Call) -> WebPushAnswer:
+    """The key that a page subscribes with; it is public."""
+    return WebPushAnswer(public_key=call.service.web_push_key or None)
+
+
+def _web_push(given: PushSubscription | None, call: Call) -> WebPush | None:
+    """A subscription that a push can be sent to. Raises Invalid naming what is wrong."""
+    if given is None:
+        return None
+    try:
+        check_url(given.endpoint, networks(call.service.settings))
+    except AddressRefused as error:
+        raise Invalid.one("web_push.endpoint", error.reason) from error
+    try:
+        encrypter(Keys(p256dh=given.keys.p256dh, auth=given.keys.auth))
+    except AddressRefused as error:
+        raise Invalid.one("web_push.keys", error.reason) from error
+    return WebPush(endpoint=given.endpoint, p256dh=given.keys.p256dh, auth=given.keys.auth)
+
+
 async def remove(call: Call) -> None:
     """Remove a device; its tokens end. The visitor and other devices stay."""
     device = _device(call)
-    await _put(call, msgspec.structs.replace(device, push_token="", retired="removed"))
+    await _put(
+        call, msgspec.structs.replace(device, push_token="", web_push=None, retired="removed")
+    )
     await call.service.gate.vault.drop_refresh(device.device)
 
 
@@ -357,6 +410,7 @@ def _shown(device: Device) -> DeviceAnswer:
         languages=device.languages,
         app_version=device.app_version,
         has_push_token=bool(device.push_token),
+        has_web_push=device.web_push is not None,
     )
 
 
@@ -374,6 +428,8 @@ ROUTES = (
           answer=DeviceAnswer),
     Route(method="DELETE", path="/v1/devices/{id}", handler=remove, tag="devices", device=True,
           summary="Remove a device", scopes=("visitors:write",), status=204),
+    Route(method="GET", path="/v1/web-push", handler=web_push_key, tag="devices", open=True,
+          summary="The key with which a page subscribes to web pushes", answer=WebPushAnswer),
     Route(method="GET", path="/v1/consents", handler=own_consents, tag="visitors", device=True,
           summary="Show the consents of this device's visitor", answer=ConsentsAnswer),
     Route(method="PUT", path="/v1/consents", handler=put_own_consents, tag="visitors", device=True,
