@@ -315,13 +315,6 @@ def _without_address(device: Device, channel: str) -> Device:
     return msgspec.structs.replace(device, push_token="")
 
 
-def _without_address(device: Device, channel: str) -> Device:
-    """A device whose address on a channel is dead; the phone itself goes on sending and reading."""
-    if channel == "webpush":
-        return msgspec.structs.replace(device, web_push=None)
-    return msgspec.structs.replace(device, push_token="")
-
-
 def destination_of(catalogue: CatalogueBook) -> Destination:
     """Where the catalogue says that the destination is."""
     found = catalogue.destination
