@@ -22,7 +22,7 @@ from api.app import create_app
 from api.auth import Gate, Role, new_key
 from api.errors import SettingInvalid
 from api.service import Service
-from api.settings import TOKEN_FILE, Settings
+from api.settings import LOG_FOLDER, SNAPSHOT_FOLDER, TOKEN_FILE, Settings
 from engine.clock import Clock, SystemClock
 from engine.delivery import NOBODY, Delivery
 from engine.hold import Hold
@@ -39,8 +39,6 @@ from notifier.channels import Channel
 from notifier.channels.inbox import Hub
 from notifier.dispatcher import Dispatcher
 
-LOG_FOLDER: Final = "log"
-SNAPSHOT_FOLDER: Final = "snapshots"
 LOCAL_KEY_ID: Final = "key_cli"
 
 _log = structlog.get_logger("balise.server")

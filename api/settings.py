@@ -22,6 +22,8 @@ from api.errors import SettingInvalid
 
 ENV_PREFIX = "BALISE_"
 FILE_NAME = "balise.toml"
+LOG_FOLDER = "log"
+SNAPSHOT_FOLDER = "snapshots"
 TOKEN_FILE = "cli.token"  # noqa: S105  # a file's name
 PATHS = ("tls_cert", "tls_key", "fcm_service_account", "vapid_private_key", "webhook_secrets")
 LISTS = ("trusted_proxies", "cors_origins", "outgoing_networks")

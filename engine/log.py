@@ -480,22 +480,50 @@ class MemoryLog:
         pass
 
 
-def verify_folder(folder: Path, files: Files | None = None) -> Verified:
-    """Read the log in `folder`, which no process holds open, without changing it.
+def verify_folder(folder: Path, files: Files | None = None, *, end: int | None = None) -> Verified:
+    """Read the log in `folder` without changing it.
 
-    Raises LogDamaged with the place of the first damage that opening would refuse.
+    end: the position up to which it stands, where a process holds it open and goes on writing.
+    Raises LogDamaged with the place of the first damage that opening would refuse; where the log
+    is held and trimmed meanwhile, FileNotFoundError.
     """
     files = files or Disk()
     segments = read_segments(files, folder)
     if not segments:
         return _verify(files, [], 0, None)
-    last = segments[-1]
+    if end is not None:
+        return _verify(files, [each for each in segments if each.first <= end], end, None)
+    end, cut = _tail(files, segments[-1])
+    return _verify(files, segments, end, cut)
+
+
+def info_folder(folder: Path, durability: Durability, files: Files | None = None) -> LogInfo:
+    """The log in `folder`, which no process holds open, at a glance; `cut` is what opening would
+    cut off. Raises LogDamaged where opening would.
+    """
+    files = files or Disk()
+    segments = read_segments(files, folder)
+    end, cut = _tail(files, segments[-1]) if segments else (0, None)
+    return LogInfo(
+        durability=durability,
+        first=segments[0].first if segments else 0,
+        end=end,
+        durable_end=end,
+        segments=len(segments),
+        size_bytes=sum(_size(files, segment) for segment in segments),
+        cut=cut,
+        refused="",
+    )
+
+
+def _tail(files: Files, last: Segment) -> tuple[int, Cut | None]:
+    """Where the last segment ends, and what opening would cut off behind it."""
     handle = files.open(last.path)
     try:
         end, _, cut = _sound(files, handle, last)
     finally:
         files.close(handle)
-    return _verify(files, segments, end, cut)
+    return end, cut
 
 
 def _verify(files: Files, segments: list[Segment], end: int, cut: Cut | None) -> Verified:

@@ -52,14 +52,17 @@ class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshots:
-    """The snapshots in a folder. The caller holds the data directory."""
+    """The snapshots in a folder."""
 
-    def __init__(self, folder: Path, files: Files | None = None) -> None:
-        """Look into `folder`, making it where it is missing. Raises OSError."""
+    def __init__(self, folder: Path, files: Files | None = None, *, held: bool = True) -> None:
+        """Look into `folder`. held: this process holds the data directory, so that the folder is
+        made where it is missing, and what was not finished is removed. Raises OSError.
+        """
         self.folder = folder
         self._files = files or Disk()
-        self._files.make_folder(folder)
-        self._positions = _positions(self._files, folder)
+        if held:
+            self._files.make_folder(folder)
+        self._positions = _positions(self._files, folder, held=held)
 
     @property
     def positions(self) -> list[int]:
@@ -160,11 +163,11 @@ class Snapshots:
         return out
 
 
-def _positions(files: Files, folder: Path) -> list[int]:
+def _positions(files: Files, folder: Path, *, held: bool) -> list[int]:
     """Positions of the snapshots in a folder, the newest first; unfinished ones are removed."""
     names = files.names(folder)
     for name in names:
-        if name.endswith(NEW_SUFFIX):
+        if held and name.endswith(NEW_SUFFIX):
             with contextlib.suppress(OSError):
                 files.remove(folder / name)
     found = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]

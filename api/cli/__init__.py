@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from api import logs
-from api.cli import bench, campaigns, decisions, demo, imports, keys, replay, serve
+from api.cli import bench, campaigns, decisions, demo, imports, keys, log, replay, serve
 from api.errors import ApiError
 from engine.errors import EngineError
 
@@ -28,6 +28,7 @@ serve.add(app)
 imports.add(app)
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(keys.app, name="keys")
+app.add_typer(log.app, name="log")
 decisions.add(app)
 replay.add(app)
 demo.add(app)

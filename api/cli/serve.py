@@ -96,7 +96,7 @@ async def _serve(data: Path, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked.set)
-    async with Server.open(data, settings) as server:
+    async with Server.open(data, settings, progress=show.Replay()) as server:
         await server.listen()
         if server.first_keys is not None:
             _show(server.first_keys)

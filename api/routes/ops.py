@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 
 import msgspec
@@ -9,6 +10,9 @@ from aiohttp import web
 
 from api.calls import Call, Route
 from api.errors import Unavailable
+from engine.log import LogInfo
+from engine.saving import Saved
+from engine.snapshots import SnapshotInfo
 
 TEXT = "text/plain"
 
@@ -57,11 +61,36 @@ async def metrics(call: Call) -> web.Response:
     )
 
 
+class LogState(msgspec.Struct, frozen=True, kw_only=True):
+    """The log and its snapshots, the newest first.
+
+    taken: the newest one of this run. snapshots_refused: why none can be written, else empty.
+    """
+
+    log: LogInfo
+    snapshots: tuple[SnapshotInfo, ...]
+    taken: Saved | None
+    snapshots_refused: str
+
+
+async def log_state(call: Call) -> LogState:
+    """The log at a glance."""
+    saver = call.service.saver
+    return LogState(
+        log=await call.service.motor.with_log(lambda log: log.info()),
+        snapshots=tuple(await asyncio.to_thread(saver.snapshots.info)),
+        taken=saver.last,
+        snapshots_refused=saver.refused,
+    )
+
+
 ROUTES = (
     Route(method="GET", path="/healthz", handler=health, tag="operations", open=True,
           summary="Is the process alive?", answer=Health),
     Route(method="GET", path="/readyz", handler=ready, tag="operations", open=True,
           summary="Does it take entries?", answer=Ready),
+    Route(method="GET", path="/v1/log", handler=log_state, tag="operations", scopes=("ops:read",),
+          summary="The log and its snapshots at a glance", answer=LogState),
     Route(method="GET", path="/metrics", handler=metrics, tag="operations", scopes=("ops:read",),
           summary="Figures for Prometheus", gives=TEXT, answer=str),
 )  # fmt: skip
