@@ -58,7 +58,6 @@ class Server:
         self.data = data
         self.settings = settings
         self.service = service
-        self.first_keys: FirstKeys | None = None
         self.local_token = ""
         self.port = 0
         self._hold = hold
@@ -122,7 +121,6 @@ class Server:
                     await delivery.dispatcher.recover()
                 else:
                     await delivery.start(await store.outbox.unfinished())
-            server.first_keys = await server._make_first_keys()
             await server._make_local_token()
             stack.callback((data / TOKEN_FILE).unlink, missing_ok=True)
             stack.push_async_callback(server._close_doors)
@@ -179,7 +177,11 @@ class Server:
 
     # -- keys ---------------------------------------------------------------
 
-    async def _make_first_keys(self) -> FirstKeys | None:
+    async def make_first_keys(self) -> FirstKeys | None:
+        """The keys of a first run, to be shown at once; None where the data has keys already.
+
+        For whoever serves and listens by now: keys that nobody is shown open nothing to anybody.
+        """
         gate = self.service.gate
         if gate.keys:
             return None

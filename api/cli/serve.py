@@ -98,8 +98,9 @@ async def _serve(data: Path, settings: Settings) -> None:
         loop.add_signal_handler(number, asked.set)
     async with Server.open(data, settings, progress=show.Replay()) as server:
         await server.listen()
-        if server.first_keys is not None:
-            _show(server.first_keys)
+        first_keys = await server.make_first_keys()
+        if first_keys is not None:
+            _show(first_keys)
         show.note(f"Balise serves {data} at {server.address} (Ctrl-C stops it)")
         await asked.wait()
         show.note("stopping")

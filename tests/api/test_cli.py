@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -98,7 +99,7 @@ async def test_keys_are_made_shown_once_listed_and_revoked(server: Server) -> No
     assert key.startswith("balise_viewer_")
     listed = await command(server, "keys", "list", "--json")
     rows = {row["name"]: row for row in json.loads(listed.stdout)}
-    assert set(rows) == {"the app", "first run", "desk"}
+    assert set(rows) == {"desk"}
     assert rows["desk"]["expires_ms"]
     assert key not in listed.stdout
     address = server.local_address
@@ -216,3 +217,28 @@ def test_the_first_run_shows_its_keys_once_and_a_signal_stops_it_cleanly(tmp_pat
         shown, _ = again.communicate(timeout=60)
         assert again.returncode == 0
         assert shown == ""
+
+
+def test_a_first_run_that_could_not_listen_and_commands_before_it_leave_the_keys_to_the_next(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    assert run("import", "zones", write(tmp_path / "z.json", [ZONE]), "--data", str(data))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = subprocess.run(
+            [sys.executable, "-m", "api", "serve", "--data", str(data), "--port", port],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert refused.returncode == 1
+    assert "cannot be listened on" in refused.stderr
+    assert refused.stdout == ""
+    with _serve(data) as first:
+        _until(first, "Balise serves")
+        first.send_signal(signal.SIGTERM)
+        shown, _ = first.communicate(timeout=60)
+    assert "balise_admin_" in shown
+    assert "balise_app_" in shown
