@@ -20,7 +20,7 @@ from engine.records import CatalogueKind
 from geofence.errors import GeometryInvalid
 from notifier import messages
 from rules import checks
-from rules.campaigns import Campaign
+from rules.campaigns import AllOf, AnyOf, Campaign, Condition, FirstVisit, Not, Visited
 
 COLLECTIONS: Final[Mapping[str, CatalogueKind]] = {
     "zones": "zone",
@@ -80,9 +80,25 @@ def campaign_faults(campaign: Campaign, known: CatalogueBook, *, live: bool) -> 
     default = known.destination.default_language if known.destination else "en"
     for under, raw in _messages(campaign):
         found += _message_faults(under, raw, campaign, default, live)
+    found += _unanswerable(campaign.condition)
     if live:
         found += _missing(campaign, known)
     return found
+
+
+def _unanswerable(condition: Condition | None, field: str = "condition") -> list[FieldError]:
+    """Leaves that nobody can answer yet: they would be unknown for ever, and hold all back."""
+    if isinstance(condition, AllOf | AnyOf):
+        return [
+            fault
+            for at, part in enumerate(condition.of)
+            for fault in _unanswerable(part, f"{field}.of[{at}]")
+        ]
+    if isinstance(condition, Not):
+        return _unanswerable(condition.of, f"{field}.of")
+    if isinstance(condition, Visited | FirstVisit):
+        return [FieldError(field=field, reason="past visits are not kept for conditions yet")]
+    return []
 
 
 def _messages(campaign: Campaign) -> list[tuple[str, dict[str, Any]]]:
