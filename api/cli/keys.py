@@ -14,7 +14,6 @@ from api.cli.client import segment
 from api.cli.reach import DEFAULT_DATA, Data, Json, Key, ServerOption, reach
 from api.errors import Refused
 from engine.clock import SystemClock
-from notifier.channels.webpush_wire import new_key
 from notifier.signatures import new_secret
 
 app = typer.Typer(
@@ -76,6 +75,8 @@ def vapid(
 
     Browsers subscribe for this key: with another, they have to subscribe again.
     """
+    from notifier.channels.webpush_wire import new_key  # HTTP, which other commands do not need
+
     private_key, public_key = new_key()
     _write_new(out, private_key)
     show.note(f"{out}: set vapid_private_key to it. The page subscribes with:")
