@@ -16,6 +16,18 @@ BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 IMPORT_BYTES_MAX: Final = 64 * 1024 * 1024
 """The 544 communes of two French departments are 10 MB of GeoJSON; a country's zones fit."""
 
+IMPORT_BYTES_CEILING: Final = 256 * 1024 * 1024
+"""An import is held in memory whole, and decoded takes several times as much."""
+
+BODY_BYTES_CEILING: Final = 32 * 1024 * 1024
+"""A body may become one record of the log, which takes at most 64 MiB."""
+
+CHANGE_RECORDS_MAX: Final = 500
+"""Records of an import that take effect together; between two such steps the stream goes on."""
+
+CHANGE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""They are one record of the log; and a zone's outline of that size has 300,000 vertices."""
+
 IMPORT_RECORDS_MAX: Final = 100_000
 """The size of index that a single engine is measured with."""
 

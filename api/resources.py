@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import msgspec
 
-from api import bodies
+from api import bodies, limits
 from api.errors import FieldError, Invalid, Malformed
 from content.destination import Destination
-from content.errors import FormatInvalid
+from content.errors import FormatInvalid, RecordInvalid
 from content.formats.geojson import read_places, read_zones
 from content.formats.jsonfile import read_records
-from content.formats.report import Report
+from content.formats.report import ImportProblem, Report, fault
 from engine.catalogue import TYPES, CatalogueBook
 from engine.planner import supplied
 from engine.records import CatalogueKind
-from geofence.errors import GeometryInvalid
+from geofence.errors import GeometryInvalid, OverlapExceeded, ZoneInvalid
 from notifier import messages
 from rules import checks
 from rules.campaigns import AllOf, AnyOf, Campaign, Condition, FirstVisit, Not, Visited
@@ -62,10 +62,33 @@ def faults(kind: CatalogueKind, record: Any, known: CatalogueBook) -> list[Field
         try:
             record.to_zone()
         except GeometryInvalid as error:
-            return [FieldError(field=p.field, reason=_placed(p)) for p in error.problems]
+            return refused(error)
     if kind == "campaign":
         return campaign_faults(record, known, live=record.status in LIVE)
     return []
+
+
+def refused(error: Exception) -> list[FieldError]:
+    """What the engine refused about a record that looked good by itself."""
+    if isinstance(error, GeometryInvalid):
+        return [FieldError(field=p.field, reason=_placed(p)) for p in error.problems]
+    if isinstance(error, OverlapExceeded):
+        reason = f"more than {error.limit} zones over one spot"
+        return [FieldError(field="geometry", reason=reason)]
+    if isinstance(error, ZoneInvalid | RecordInvalid):
+        return [FieldError(field=error.field, reason=error.reason)]
+    if isinstance(error, msgspec.ValidationError):
+        field, reason = fault(error)
+        return [FieldError(field=field, reason=reason[: limits.REASON_CHARS_MAX])]
+    return [FieldError(field="", reason=str(error))]
+
+
+def too_long(body: bytes) -> list[FieldError]:
+    """The fault of a record that is longer than one may be."""
+    if len(body) <= limits.CHANGE_BYTES_MAX:
+        return []
+    reason = f"a record has at most {limits.CHANGE_BYTES_MAX:,} bytes, this one {len(body):,}"
+    return [FieldError(field="", reason=reason)]
 
 
 def _placed(problem: Any) -> str:
@@ -157,9 +180,31 @@ def read_file(
             return read_zones(data, language=language, mend=mend, near=near)
         if kind == "place" and _is_geojson(data):
             return read_places(data, language=language, near=near)
-        return read_records(data, TYPES[kind])
+        report = read_records(data, TYPES[kind])
+        return _sound_zones(report) if kind == "zone" else report
     except FormatInvalid as error:
         raise Malformed(f"the file {error.reason}", at=error.where) from error
+
+
+def _sound_zones(report: Report[Any]) -> Report[Any]:
+    """The report without zones that are no shapes, which their types cannot say."""
+    bad = {problem.index for problem in report.problems}
+    rows = (row for row in range(report.read) if row not in bad)
+    sound: list[Any] = []
+    problems = list(report.problems)
+    for index, record in zip(rows, report.records, strict=True):
+        try:
+            record.to_zone()
+        except GeometryInvalid as error:
+            problems += [
+                ImportProblem(
+                    index=index, id=record.id, field=p.field, reason=p.reason, lon=p.lon, lat=p.lat
+                )
+                for p in error.problems
+            ]
+        else:
+            sound.append(record)
+    return msgspec.structs.replace(report, records=tuple(sound), problems=tuple(problems))
 
 
 def _is_geojson(data: bytes) -> bool:

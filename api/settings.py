@@ -82,11 +82,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     body_bytes_max: Annotated[
         int,
         Meta(
-            ge=1024, le=1 << 30, description="Largest request body, bytes. Imports have their own."
+            ge=1024,
+            le=limits.BODY_BYTES_CEILING,
+            description="Largest request body, bytes. Imports have their own.",
         ),
     ] = limits.BODY_BYTES_MAX
     import_bytes_max: Annotated[
-        int, Meta(ge=1024, le=1 << 30, description="Largest body of an import, bytes.")
+        int,
+        Meta(
+            ge=1024,
+            le=limits.IMPORT_BYTES_CEILING,
+            description="Largest body of an import, bytes.",
+        ),
     ] = limits.IMPORT_BYTES_MAX
     device_requests_per_s: Annotated[
         float,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -14,15 +15,14 @@ from api.auth import Scope
 from api.calls import JSON, Answerer, Call, Reply, Route, etag, if_version
 from api.errors import FieldError, Invalid, NotFound, NotModified
 from content.destination import Destination
-from content.formats.report import ImportChange, ImportProblem
+from content.formats.report import ImportChange, ImportProblem, Report
 from engine.catalogue import TYPES
 from engine.ingest import Draft
+from engine.motor import REFUSALS
 from engine.records import CatalogueKind
 
 GEOJSON = "application/geo+json"
 NDJSON = "application/x-ndjson"
-CHANGE_RECORDS_MAX = 500
-"""Records of an import that take effect together; between two such steps the stream goes on."""
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,16 +111,37 @@ def deleter(kind: CatalogueKind) -> Answerer:
         if record_id not in call.service.motor.catalogue(kind):
             raise NotFound(kind=kind, record_id=record_id)
         draft = Draft(kind=kind, id=record_id, body=None, if_version=if_version(call.request))
-        await call.service.motor.change([draft], author=call.caller.id)
+        await _change(call, draft)
 
     return delete
 
 
 async def write(call: Call, kind: CatalogueKind, record: Any, based_on: int | None) -> int:
-    """Write one record; returns its new version."""
-    draft = Draft(kind=kind, id=record.id, body=resources.encode(record), if_version=based_on)
-    (version,) = await call.service.motor.change([draft], author=call.caller.id)
+    """Write one record; returns its new version. Raises Invalid for what the engine refuses."""
+    body = resources.encode(record)
+    found = resources.too_long(body)
+    if found:
+        raise Invalid(found)
+    draft = Draft(kind=kind, id=record.id, body=body, if_version=based_on)
+    return await _change(call, draft)
+
+
+async def _change(call: Call, draft: Draft) -> int:
+    try:
+        (version,) = await call.service.motor.change([draft], author=call.caller.id)
+    except REFUSALS as error:
+        raise Invalid(
+            resources.refused(error), detail=f"{draft.kind} {draft.id}: {error}"
+        ) from error
     return version
+
+
+class _Row(NamedTuple):
+    """A record of an import that is to be written; `index` is its place in the file."""
+
+    index: int
+    is_new: bool
+    draft: Draft
 
 
 def importer(kind: CatalogueKind) -> Answerer:
@@ -128,46 +149,94 @@ def importer(kind: CatalogueKind) -> Answerer:
 
     async def import_(call: Call) -> ImportAnswer:
         query = call.query(ImportQuery)
-        motor = call.service.motor
-        book = motor.pipeline.catalogue
         # In a thread: a file may take seconds to read, and pings go on meanwhile.
         report = await asyncio.to_thread(
             resources.read_file,
             kind,
             call.body(bytes),
             mend=query.repair,
-            destination=book.destination,
+            destination=call.service.motor.pipeline.catalogue.destination,
         )
-        problems = list(report.problems)
-        drafts: list[Draft] = []
-        counts = {"created": 0, "updated": 0, "unchanged": 0}
-        bad = {problem.index for problem in problems}
-        rows = (row for row in range(report.read) if row not in bad)
-        for index, record in zip(rows, report.records, strict=False):
-            faults = [] if kind == "zone" else resources.faults(kind, record, book)
-            if faults:
-                problems += [_problem(index, record.id, fault) for fault in faults]
-                continue
-            body = resources.encode(record)
-            current = motor.catalogue(kind).get(record.id)
-            if current is not None and resources.encode(current.record) == body:
-                counts["unchanged"] += 1
-                continue
-            counts["created" if current is None else "updated"] += 1
-            drafts.append(Draft(kind=kind, id=record.id, body=body))
+        rows, problems, unchanged = _sifted(call, kind, report)
         if not query.dry_run:
-            for start in range(0, len(drafts), CHANGE_RECORDS_MAX):
-                part = drafts[start : start + CHANGE_RECORDS_MAX]
-                await motor.change(part, author=call.caller.id)
+            refused: list[ImportProblem] = []
+            for part in _parts(rows):
+                refused += await _enter(call, part)
+            out = {problem.index for problem in refused}
+            rows = [row for row in rows if row.index not in out]
+            problems += refused
         return ImportAnswer(
             read=report.read,
+            created=sum(row.is_new for row in rows),
+            updated=sum(not row.is_new for row in rows),
+            unchanged=unchanged,
             dry_run=query.dry_run,
-            problems=problems,
+            problems=sorted(problems, key=lambda problem: problem.index),
             changes=list(report.changes),
-            **counts,
         )
 
     return import_
+
+
+def _sifted(
+    call: Call, kind: CatalogueKind, report: Report[Any]
+) -> tuple[list[_Row], list[ImportProblem], int]:
+    """The records of a file that are to be written, what is wrong with others, and how many are as
+    they were.
+    """
+    motor = call.service.motor
+    book = motor.pipeline.catalogue
+    held = motor.catalogue(kind)
+    problems = list(report.problems)
+    found: list[_Row] = []
+    unchanged = 0
+    bad = {problem.index for problem in problems}
+    rows = (row for row in range(report.read) if row not in bad)
+    for index, record in zip(rows, report.records, strict=False):
+        body = resources.encode(record)
+        # The reader has looked at the shapes of zones.
+        faults = [] if kind == "zone" else resources.faults(kind, record, book)
+        faults += resources.too_long(body)
+        if faults:
+            problems += [_problem(index, record.id, fault) for fault in faults]
+            continue
+        current = held.get(record.id)
+        if current is not None and resources.encode(current.record) == body:
+            unchanged += 1
+        else:
+            draft = Draft(kind=kind, id=record.id, body=body)
+            found.append(_Row(index, current is None, draft))
+    return found, problems, unchanged
+
+
+def _parts(rows: list[_Row]) -> Iterator[list[_Row]]:
+    """Rows that take effect together: each part is one record of the log."""
+    part: list[_Row] = []
+    size = 0
+    for row in rows:
+        more = len(row.draft.body or b"")
+        if part and (
+            len(part) >= limits.CHANGE_RECORDS_MAX or size + more > limits.CHANGE_BYTES_MAX
+        ):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += more
+    if part:
+        yield part
+
+
+async def _enter(call: Call, part: list[_Row]) -> list[ImportProblem]:
+    """Write a part; where the engine refuses it, halve it until the bad records stand alone."""
+    try:
+        await call.service.motor.change([row.draft for row in part], author=call.caller.id)
+    except REFUSALS as error:
+        if len(part) == 1:
+            faults = resources.refused(error)
+            return [_problem(part[0].index, part[0].draft.id, fault) for fault in faults]
+        middle = len(part) // 2
+        return [*await _enter(call, part[:middle]), *await _enter(call, part[middle:])]
+    return []
 
 
 def _problem(index: int, record_id: str, fault: FieldError) -> ImportProblem:

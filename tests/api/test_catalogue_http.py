@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from api import limits
+from geofence import limits as geofence_limits
 from tests.api.conftest import CAMPAIGN, ZONE
 
 BOWTIE = [[[6.0, 45.0], [6.1, 45.1], [6.1, 45.0], [6.0, 45.1], [6.0, 45.0]]]
@@ -183,6 +185,67 @@ async def test_a_file_that_cannot_be_read_at_all_is_malformed(doors: Any) -> Non
             "POST", "/v1/zones/import", data=data, headers={"Content-Type": "application/json"},
             status=400,
         )  # fmt: skip
+
+
+def _ndjson(*records: Any) -> dict[str, Any]:
+    return {
+        "data": "\n".join(json.dumps(record) for record in records),
+        "headers": {"Content-Type": "application/x-ndjson"},
+    }
+
+
+@pytest.mark.parametrize("lines", [True, False])
+async def test_a_zone_of_our_own_format_that_is_no_shape_is_reported_and_the_others_enter(
+    doors: Any, lines: bool
+) -> None:
+    bowtie = ZONE | {"id": "bad", "geometry": {"type": "Polygon", "coordinates": BOWTIE}}
+    del bowtie["radius_m"]
+    records = [ZONE | {"id": "a"}, bowtie, ZONE | {"id": "c"}]
+    given = _ndjson(*records) if lines else {"json": records}
+    report = await doors.call("POST", "/v1/zones/import", status=200, **given)
+    assert (report["read"], report["created"], report["unchanged"]) == (3, 2, 0)
+    (problem,) = report["problems"]
+    assert (problem["index"], problem["id"]) == (1, "bad")
+    assert problem["field"].startswith("geometry")
+    assert set(doors.motor.catalogue("zone")) == {"a", "c"}
+
+
+async def test_what_the_engine_refuses_names_the_record_and_lets_the_others_in(doors: Any) -> None:
+    most = geofence_limits.ZONES_PER_CELL_MAX
+    crowd = [ZONE | {"id": f"z{at:03}"} for at in range(most + 2)]
+    elsewhere = ZONE | {"id": "far", "geometry": {"type": "Point", "coordinates": [7.5, 44.0]}}
+    report = await doors.call("POST", "/v1/zones/import", status=200, **_ndjson(*crowd, elsewhere))
+    assert report["created"] == most + 1
+    assert [p["id"] for p in report["problems"]] == [f"z{most:03}", f"z{most + 1:03}"]
+    assert {p["field"] for p in report["problems"]} == {"geometry"}
+    assert "far" in doors.motor.catalogue("zone")
+    answer = await doors.call("PUT", "/v1/zones/more", json=ZONE | {"id": "more"}, status=422)
+    assert [e["field"] for e in answer["errors"]] == ["geometry"]
+    assert "zone more" in answer["detail"]
+
+
+async def test_an_import_reaches_the_log_in_parts_that_it_takes_and_no_record_is_longer(
+    doors: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CHANGE_BYTES_MAX", 3_000)
+    place = {"name": {"en": "Pier"}, "lon": 6.13, "lat": 45.9}
+    many = [place | {"id": f"p{at}", "name": {"en": "x" * 150}} for at in range(20)]
+    huge = place | {"id": "huge", "extra": {"text": "y" * 4_000}}
+    longest = 0
+    change = doors.motor.change
+
+    async def measured(drafts: Any, *, author: str) -> Any:
+        nonlocal longest
+        longest = max(longest, sum(len(draft.body) for draft in drafts))
+        return await change(drafts, author=author)
+
+    monkeypatch.setattr(doors.motor, "change", measured)
+    report = await doors.call("POST", "/v1/places/import", status=200, **_ndjson(*many, huge))
+    assert (report["created"], [p["id"] for p in report["problems"]]) == (20, ["huge"])
+    assert "at most 3,000 bytes" in report["problems"][0]["reason"]
+    assert 0 < longest <= 3_000
+    answer = await doors.call("PUT", "/v1/places/huge", json=huge, status=422)
+    assert "at most 3,000 bytes" in answer["errors"][0]["reason"]
 
 
 # -- campaigns -------------------------------------------------------------------
