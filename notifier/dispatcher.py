@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from notifier import limits, settling
+from notifier import limits, pacing, settling
 from notifier.channels import Channel
 from notifier.errors import StoreUnavailable
 from notifier.notifications import InDoubt, Notification, Outcome, Retry
@@ -34,6 +34,18 @@ class Clock(Protocol):
 
     def now_ms(self) -> int:
         """Ms since 1970 UTC."""
+
+
+class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a channel stands: its breaker's gate (with when it is tried next, while open), how often
+    that opened, and how many notifications are claimed and not settled.
+    """
+
+    channel: str
+    gate: pacing.Gate
+    until_ms: int | None
+    opened: int
+    claimed: int
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +73,8 @@ class Dispatcher:
 
     clock: of the TTL and the retries. chance: floats in [0, 1) for their jitter. recheck: see
     Recheck. on_settled: see OnSettled. concurrency: sends at once by channel name, where it is not
-    CONCURRENCY_DEFAULT.
+    CONCURRENCY_DEFAULT. rates_per_min: sends a minute by channel name; any number where none is
+    named.
     """
 
     def __init__(
@@ -74,6 +87,7 @@ class Dispatcher:
         recheck: Recheck = _always,
         on_settled: OnSettled = _ignore,
         concurrency: Mapping[str, int] | None = None,
+        rates_per_min: Mapping[str, int] = limits.RATES_PER_MIN,
     ) -> None:
         sizes = concurrency or {}
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -82,7 +96,9 @@ class Dispatcher:
             channel.name: _Lane(
                 outbox,
                 channel,
-                _Sender(channel, clock, chance, recheck),
+                _Sender(
+                    channel, clock, chance, recheck, pacing.Pace(rates_per_min.get(channel.name))
+                ),
                 on_settled,
                 self.counts,
                 sizes.get(channel.name, limits.CONCURRENCY_DEFAULT),
@@ -95,6 +111,10 @@ class Dispatcher:
     def channels(self) -> tuple[str, ...]:
         """The channels that are served, by name."""
         return tuple(self._lanes)
+
+    def status(self) -> list[LaneStatus]:
+        """How each channel stands."""
+        return [lane.status() for lane in self._lanes.values()]
 
     @property
     def failure(self) -> BaseException | None:
@@ -144,11 +164,17 @@ class _Sender:
     """One attempt: the checks right before it, the send, and the settlements that follow."""
 
     def __init__(
-        self, channel: Channel, clock: Clock, chance: Callable[[], float], recheck: Recheck
+        self,
+        channel: Channel,
+        clock: Clock,
+        chance: Callable[[], float],
+        recheck: Recheck,
+        pace: pacing.Pace,
     ) -> None:
         self.channel = channel
         self.clock = clock
         self.chance = chance
+        self.pace = pace
         self._recheck = recheck
 
     async def attempt(self, batch: Sequence[Notification], done: Callable[[Settled], None]) -> int:
@@ -156,6 +182,12 @@ class _Sender:
         in doubt. Returns how many were tried.
         """
         dispatched_ms = self.clock.now_ms()
+        if self.pace.breaker.gate == "open":
+            # Claimed before the provider went down: back into the outbox, as if it never was.
+            self.pace.tried(0, len(batch), dispatched_ms)
+            for each in batch:
+                self._hand_over(each, _released(each, dispatched_ms, "paused"), dispatched_ms, done)
+            return 0
         ready: list[Notification] = []
         for each in batch:
             refused = self._refused(each, dispatched_ms)
@@ -163,6 +195,7 @@ class _Sender:
                 ready.append(each)
             else:
                 self._hand_over(each, refused, dispatched_ms, done)
+        self.pace.tried(len(ready), len(batch), dispatched_ms)
         if ready:
             await self._send(ready, dispatched_ms, done)
         return len(ready)
@@ -178,7 +211,9 @@ class _Sender:
             _log.exception("channel_failed", channel=self.channel.name)
             outcomes = [InDoubt(reason=f"{type(error).__name__} in the channel")] * len(ready)
         finally:
+            answered_ms = self.clock.now_ms()
             for each, outcome in zip(ready, outcomes, strict=True):
+                self.pace.breaker.hear(outcome, answered_ms)
                 self._hand_over(each, outcome, dispatched_ms, done)
 
     def _hand_over(
@@ -214,6 +249,12 @@ class _Sender:
             return None
         refused = step(notification, "sending", "cancel", now_ms, reason)
         return msgspec.structs.replace(refused, undone=True)
+
+
+def _released(notification: Notification, now_ms: int, why: str) -> Settlement:
+    """Claimed, and not sent: it waits again, and no attempt is counted."""
+    released = step(notification, "sending", "release", now_ms, why)
+    return msgspec.structs.replace(released, undone=True, due_ms=now_ms)
 
 
 class _Lane:
@@ -255,6 +296,16 @@ class _Lane:
     def wake(self) -> None:
         self._news.set()
 
+    def status(self) -> LaneStatus:
+        breaker = self._sender.pace.breaker
+        return LaneStatus(
+            channel=self._channel.name,
+            gate=breaker.gate,
+            until_ms=breaker.until_ms if breaker.gate == "open" else None,
+            opened=breaker.opened,
+            claimed=self._claimed,
+        )
+
     def start(self) -> None:
         self._feeder = self._task(self._feed(), "feed")
         self._writer = self._task(self._write(), "write")
@@ -281,13 +332,25 @@ class _Lane:
     async def pump(self) -> int:
         tried = 0
         size = self._channel.batch_max
-        while claimed := await self._outbox.claim(
-            self._channel.name, limits.CLAIM_MAX, self._sender.clock.now_ms()
-        ):
+        while claimed := await self._claim(limits.CLAIM_MAX):
             batches = [claimed[start : start + size] for start in range(0, len(claimed), size)]
             for start in range(0, len(batches), self._concurrency):
                 tried += await self._pump_some(batches[start : start + self._concurrency])
         return tried
+
+    async def _claim(self, most: int) -> Sequence[Notification]:
+        """Claim what is due and may be sent now, within the channel's pace."""
+        pace, now_ms = self._sender.pace, self._sender.clock.now_ms()
+        allowed = pace.allowance(most, now_ms)
+        if not allowed:
+            return ()
+        try:
+            claimed = await self._outbox.claim(self._channel.name, allowed, now_ms)
+        except BaseException:
+            pace.claimed(0, now_ms)
+            raise
+        pace.claimed(len(claimed), now_ms)
+        return claimed
 
     async def _pump_some(self, batches: Sequence[Sequence[Notification]]) -> int:
         # A list for each, so that what is settled comes in the order claimed, whoever ends first.
@@ -332,11 +395,7 @@ class _Lane:
                 await self._settled.wait()
                 continue
             try:
-                claimed = await self._outbox.claim(
-                    self._channel.name,
-                    min(room, limits.CLAIM_MAX),
-                    self._sender.clock.now_ms(),
-                )
+                claimed = await self._claim(min(room, limits.CLAIM_MAX))
             except StoreUnavailable as error:
                 _log.warning("outbox_unavailable", channel=self._channel.name, reason=error.reason)
                 await _wait(self._settled, limits.OUTBOX_PAUSE_S)
@@ -392,13 +451,7 @@ class _Lane:
         now_ms = self._sender.clock.now_ms()
         while not self._queue.empty():
             each = self._queue.get_nowait()
-            released = step(each, "sending", "release", now_ms, "stopped")
-            self._report(
-                Settled(
-                    notification=each,
-                    settlement=msgspec.structs.replace(released, undone=True, due_ms=now_ms),
-                )
-            )
+            self._report(Settled(notification=each, settlement=_released(each, now_ms, "stopped")))
 
     def _task(self, work: Coroutine[None, None, None], what: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"balise-{self._channel.name}-{what}")

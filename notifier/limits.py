@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 # Messages, as written by marketers.
@@ -74,6 +75,20 @@ RETRY_MAX_MS: Final = 300_000
 
 RETRY_AFTER_MAX_MS: Final = 86_400_000
 """Longest wait that a provider may ask for: anything above is taken for a day."""
+
+RATES_PER_MIN: Final[Mapping[str, int]] = {"fcm": 600_000, "webhook": 60_000}
+"""Sends a minute by channel. FCM's quota is 600,000 a project and minute; a hook is somebody's own
+server, for which 1,000 a second is a lot. Push services publish none: their 429s are obeyed."""
+
+BREAKER_FAULTS: Final = 20
+"""Faults in a row after which a channel pauses: fewer happen on a good day, more would burn the
+attempts of what waits."""
+
+BREAKER_PAUSE_MS: Final = 2_000
+"""First pause before a single send is tried; it doubles with each that fails."""
+
+BREAKER_PAUSE_MAX_MS: Final = 60_000
+"""Longest pause of our own choice: a provider that is back is noticed within a minute."""
 
 IDLE_POLL_S: Final = 0.25
 """How often an idle channel looks for due retries; new rows wake it at once."""

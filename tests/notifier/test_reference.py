@@ -58,9 +58,18 @@ Made from the table of `notifier/lifecycle.py` by `tests/notifier/test_reference
 
 A notification is tried at most {limits.ATTEMPTS_MAX} times, within its time to live. Waits double
 from {limits.RETRY_BASE_MS // 1000} s, with jitter; a provider's Retry-After is obeyed. Repeating is
-harmless on the inbox and the log. On FCM a send whose answer was lost is repeated under the same
+harmless on the inbox, the log and the webhook (receivers drop an id that they have seen). On FCM
+and Web Push a send whose answer was lost is repeated under the same
 replacement tag, so that a phone shows it once, or dropped: the campaign says which. What was ever
 in doubt may have been shown, so nothing that its decision had reserved is released.
+
+Each channel has its own pace. FCM is sent at most {limits.RATES_PER_MIN["fcm"]:,} messages a minute.
+After {limits.BREAKER_FAULTS} faults in a row a channel pauses, from
+{limits.BREAKER_PAUSE_MS // 1000} s up to {limits.BREAKER_PAUSE_MAX_MS // 1000} s or for as long as
+the provider asks; then a single message is tried. What waits meanwhile spends no attempts, and the
+other channels do not notice. `balise deliveries list` shows what is where and why, `balise
+deliveries requeue` sends what ended as `dead`, `dropped` or `retired` once more, while its time to
+live lasts.
 """
 
 
