@@ -126,7 +126,10 @@ def http() -> str:
 
 
 def _who(operation: dict[str, Any]) -> str:
-    scopes = operation.get("description", "").removeprefix("Scope: ").removesuffix(".")
+    said = operation.get("description", "").removesuffix(".")
+    if said and not said.startswith("Scope: "):
+        return str(said)
+    scopes = said.removeprefix("Scope: ")
     parts = [f"`{scope}`" for scope in scopes.split(" or ") if scope]
     kinds = [kind for each in operation["security"] for kind in each]
     if "key" in kinds and not parts:
