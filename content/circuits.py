@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from content import limits
 from content.errors import RecordInvalid
-from content.fields import Extra, Id, Image, Tags, Url
+from content.fields import Extra, Id, Image, Lat, Lon, Tags, Url, check_pair
 from content.texts import Description, Name, Summary
 
 Difficulty = Literal["easy", "moderate", "hard"]
@@ -55,7 +55,8 @@ class CircuitRecord(
 ):
     """A circuit: its stops in order, its line, and what it takes.
 
-    duration_min: minutes in all, stops included; distance_m, ascent_m: metres.
+    lon, lat: where it starts, if no line says so. duration_min: minutes in all, stops included;
+    distance_m, ascent_m: metres.
     """
 
     id: Id
@@ -64,6 +65,8 @@ class CircuitRecord(
     description: Description = {}
     stops: Annotated[tuple[Stop, ...], Meta(max_length=limits.STOPS_MAX)] = ()
     geometry: LineString | None = None
+    lon: Lon | None = None
+    lat: Lat | None = None
     mode: Mode = "walk"
     difficulty: Difficulty = "easy"
     duration_min: Annotated[int, Meta(ge=1, le=limits.DURATION_MIN_MAX)] | None = None
@@ -74,3 +77,6 @@ class CircuitRecord(
     website: Url | None = None
     image: Image | None = None
     extra: Extra = {}
+
+    def __post_init__(self) -> None:
+        check_pair(self.lon, self.lat)

@@ -16,11 +16,14 @@ from content.fields import (
     Id,
     Image,
     Instant,
+    Lat,
+    Lon,
     Persons,
     Price,
     Tags,
     Url,
     check_order,
+    check_pair,
 )
 from content.texts import Description, Name, Summary
 
@@ -99,7 +102,8 @@ class EventRecord(
     """An event: `start` and maybe `end` (once), or `recurrence`.
 
     remaining_places: None where nobody counts them; of a recurrence it holds for each occurrence,
-    `changes` say what differs on a day. Anything but `scheduled` is never promoted.
+    `changes` say what differs on a day. Anything but `scheduled` is never promoted. lon, lat,
+    address: where it is, for an event at no place of ours.
     """
 
     id: Id
@@ -114,10 +118,14 @@ class EventRecord(
     ] = ()
     place_id: Id | None = None
     zone_id: Id | None = None
+    lon: Lon | None = None
+    lat: Lat | None = None
+    address: Annotated[str, Meta(max_length=limits.NAME_CHARS_MAX)] = ""
     status: EventStatus = "scheduled"
     remaining_places: Persons | None = None
     price: Price | None = None
     booking_url: Url | None = None
+    website: Url | None = None
     categories: Tags = ()
     themes: Tags = ()
     tags: Tags = ()
@@ -130,6 +138,7 @@ class EventRecord(
         if self.end is not None and self.start is None:
             raise RecordInvalid("end", "a recurrence has duration_min instead")
         check_order(self.start, self.end, "end")
+        check_pair(self.lon, self.lat)
         if self.changes and self.recurrence is None:
             raise RecordInvalid("changes", "belong to a recurrence")
         days = [change.date for change in self.changes]

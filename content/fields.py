@@ -13,6 +13,7 @@ from content.errors import RecordInvalid
 from content.texts import Summary
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
+URL_PATTERN = r"^https?://[^\s]+$"
 
 Id = Annotated[
     str,
@@ -28,7 +29,7 @@ Ids = Annotated[tuple[Id, ...], Meta(max_length=limits.LIST_ITEMS_MAX)]
 Lon = Annotated[float, Meta(ge=-180.0, le=180.0, description="Longitude, degrees WGS84.")]
 Lat = Annotated[float, Meta(ge=-90.0, le=90.0, description="Latitude, degrees WGS84.")]
 Instant = Annotated[dt.datetime, Meta(tz=True, description="RFC 3339 instant with its offset.")]
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", max_length=limits.URL_CHARS_MAX)]
+Url = Annotated[str, Meta(pattern=URL_PATTERN, max_length=limits.URL_CHARS_MAX)]
 Persons = Annotated[int, Meta(ge=0, le=limits.PERSONS_MAX)]
 Extra = Annotated[
     dict[str, object],
@@ -84,6 +85,13 @@ def check_order(first: dt.datetime | None, last: dt.datetime | None, field: str)
     """Raise RecordInvalid on `field` where the last instant is not after the first."""
     if first is not None and last is not None and last <= first:
         raise RecordInvalid(field, "must be after the instant at which it begins")
+
+
+def check_pair(lon: float | None, lat: float | None) -> None:
+    """Raise RecordInvalid where only one half of a position is given."""
+    if (lon is None) != (lat is None):
+        missing = "lon" if lon is None else "lat"
+        raise RecordInvalid(missing, "a position needs both lon and lat")
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

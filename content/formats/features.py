@@ -29,6 +29,8 @@ _GEOMETRIES = {
     "MultiPolygon",
     "GeometryCollection",
 }
+NO_GEOMETRY = ("geometry", "is missing")
+"""The fault of a feature without geometry, which some kinds of records do not need."""
 # OGC names of WGS84 with longitude first, which older GeoJSON states in `crs`.
 _WGS84 = ("CRS84", "EPSG:4326", "EPSG::4326")
 
@@ -135,7 +137,7 @@ def _feature(
         geometry=geometry if isinstance(geometry, dict) else {},
         properties=properties,
         changes=tuple(changes),
-        fault=None if isinstance(geometry, dict) else ("geometry", "is missing"),
+        fault=None if isinstance(geometry, dict) else NO_GEOMETRY,
     )
 
 

@@ -1,4 +1,4 @@
-"""GeoJSON (RFC 7946) into zones and places.
+"""GeoJSON (RFC 7946) into zones, places, events and circuits.
 
 A file from elsewhere may have any properties: those of a zone or place are read, the others are
 kept in `extra`. What cannot be read is reported with the feature's index, id and field, and leaves
@@ -13,9 +13,11 @@ from typing import TypeVar
 import msgspec
 
 from content import limits
+from content.circuits import CircuitRecord
+from content.events import EventRecord
 from content.fields import Record
-from content.formats import lenient
-from content.formats.features import Feature, features_of
+from content.formats import lenient, packed
+from content.formats.features import NO_GEOMETRY, Feature, features_of
 from content.formats.report import ImportChange, ImportProblem, Report, fault
 from content.places import PlaceRecord
 from content.zones import GEOMETRY_TYPES, ZoneRecord
@@ -36,6 +38,9 @@ _PLACE_FIELDS = frozenset(PlaceRecord.__struct_fields__) - {
     "opening_hours_invalid",
     "extra",
 }
+_POINT_FIELDS = {"id", "name", "lon", "lat", "extra"}
+_EVENT_FIELDS = frozenset(EventRecord.__struct_fields__) - _POINT_FIELDS
+_CIRCUIT_FIELDS = frozenset(CircuitRecord.__struct_fields__) - _POINT_FIELDS - {"geometry"}
 _TEXT_FIELDS = ("summary", "description")
 _LIST_FIELDS = ("tags", "themes", "categories", "seasons")
 
@@ -71,6 +76,24 @@ def read_places(
     return _read(data, language, id_prefix, lambda feature: (_place(feature, near), ()))
 
 
+def read_events(
+    data: bytes, *, language: str, near: Centre | None = None, id_prefix: str = ""
+) -> Report[EventRecord]:
+    """Read the events of a FeatureCollection, at a Point or without geometry; else as
+    `read_zones`."""
+
+    return _read(data, language, id_prefix, lambda feature: (_event(feature, near), ()))
+
+
+def read_circuits(
+    data: bytes, *, language: str, near: Centre | None = None, id_prefix: str = ""
+) -> Report[CircuitRecord]:
+    """Read the circuits of a FeatureCollection: a LineString, the Point where one starts, or no
+    geometry; else as `read_zones`."""
+
+    return _read(data, language, id_prefix, lambda feature: (_circuit(feature, near), ()))
+
+
 class _Refused(Exception):
     def __init__(self, feature: Feature, *faults: tuple[str, str]) -> None:
         super().__init__(faults)
@@ -86,7 +109,7 @@ def _read(
     id_prefix: str,
     make: Callable[[Feature], tuple[R, Changes]],
 ) -> Report[R]:
-    found = features_of(lenient.decode(data), language, id_prefix)
+    found = features_of(lenient.decode(packed.unpacked(data)), language, id_prefix)
     records: dict[str, R] = {}
     problems: list[ImportProblem] = []
     changes: list[ImportChange] = []
@@ -112,7 +135,7 @@ def _read(
 def _made(
     feature: Feature, make: Callable[[Feature], tuple[R, Changes]], earlier: Container[str]
 ) -> tuple[R, Changes]:
-    if feature.fault is not None:
+    if feature.fault is not None and feature.fault != NO_GEOMETRY:
         raise _Refused(feature, feature.fault)
     if feature.id in earlier:
         raise _Refused(feature, ("id", "an earlier feature has this id"))
@@ -137,6 +160,8 @@ def _made(
 
 
 def _zone(feature: Feature, mend: bool, near: Centre | None) -> tuple[ZoneRecord, Changes]:
+    if feature.fault is not None:
+        raise _Refused(feature, feature.fault)
     kind = feature.geometry.get("type")
     if kind not in GEOMETRY_TYPES:
         known = ", ".join(GEOMETRY_TYPES)
@@ -161,8 +186,31 @@ def _zone(feature: Feature, mend: bool, near: Centre | None) -> tuple[ZoneRecord
 
 
 def _place(feature: Feature, near: Centre | None) -> PlaceRecord:
+    if feature.fault is not None:
+        raise _Refused(feature, feature.fault)
+    return _convert(feature, _PLACE_FIELDS, _point(feature, near, "a place"), PlaceRecord)
+
+
+def _event(feature: Feature, near: Centre | None) -> EventRecord:
+    at = _point(feature, near, "an event") if feature.geometry else {}
+    return _convert(feature, _EVENT_FIELDS, at, EventRecord)
+
+
+def _circuit(feature: Feature, near: Centre | None) -> CircuitRecord:
+    values: dict[str, object] = {}
+    if feature.geometry.get("type") == "LineString":
+        _refuse_swapped(feature, near)
+        # Foreign members, such as a bounding box, are none of the line's.
+        line = {key: feature.geometry.get(key) for key in ("type", "coordinates")}
+        values["geometry"] = line
+    elif feature.geometry:
+        values |= _point(feature, near, "a circuit without a LineString")
+    return _convert(feature, _CIRCUIT_FIELDS, values, CircuitRecord)
+
+
+def _point(feature: Feature, near: Centre | None, what: str) -> dict[str, object]:
     if feature.geometry.get("type") != "Point":
-        raise _Refused(feature, ("geometry.type", "a place is a Point"))
+        raise _Refused(feature, ("geometry.type", f"{what} is a Point"))
     position = feature.geometry.get("coordinates")
     if not isinstance(position, list) or len(position) < 2:
         raise _Refused(feature, ("geometry.coordinates", "must be a position: [lon, lat]"))
@@ -171,7 +219,7 @@ def _place(feature: Feature, near: Centre | None) -> PlaceRecord:
     for axis, value in enumerate((lon, lat)):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _Refused(feature, (f"geometry.coordinates[{axis}]", f"{value!r} is not a number"))
-    return _convert(feature, _PLACE_FIELDS, {"lon": lon, "lat": lat}, PlaceRecord)
+    return {"lon": lon, "lat": lat}
 
 
 def _convert(feature: Feature, own: frozenset[str], values: dict[str, object], kind: type[R]) -> R:

@@ -51,28 +51,14 @@ def read_records(data: bytes, kind: type[R]) -> Report[R]:
 
 def _items(data: bytes) -> list[object]:
     """The records of a file; a line of NDJSON that cannot be read stands as its error."""
-    try:
-        value = lenient.decode(data)
-    except FormatInvalid:
-        lines = [line for line in data.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
-        # One broken document of many lines is not NDJSON: its first line is no value either.
-        if len(lines) < 2 or not isinstance(_line(lines[0]), dict):
-            raise
-        return [_line(line) for line in lines]
-    if isinstance(value, list):
-        return value
-    if not isinstance(value, dict):
-        raise FormatInvalid("holds neither a record nor an array of records")
-    if value.get("type") in ("FeatureCollection", "Feature"):
-        raise FormatInvalid("is GeoJSON, which is read as zones or places")
-    return [value]
-
-
-def _line(line: bytes) -> object:
-    try:
-        return lenient.decode(line)
-    except FormatInvalid as error:
-        return error
+    items = lenient.documents(data)
+    if len(items) == 1 and not data.lstrip(b" \t\r\n\xef\xbb\xbf").startswith(b"["):
+        (value,) = items
+        if not isinstance(value, dict):
+            raise FormatInvalid("holds neither a record nor an array of records")
+        if value.get("type") in ("FeatureCollection", "Feature"):
+            raise FormatInvalid("is GeoJSON, which is read as zones or places")
+    return items
 
 
 def _id_of(item: object) -> str | None:

@@ -39,3 +39,26 @@ def _slowly(data: bytes) -> object:
     except (RecursionError, ValueError) as error:
         raise FormatInvalid("is nested too deeply or has a number that is too long") from error
     return value
+
+
+def documents(data: bytes) -> list[object]:
+    """The members of a JSON array, one JSON document, or one a line (NDJSON).
+
+    A line that cannot be read stands as its FormatInvalid. Raises FormatInvalid where nothing can.
+    """
+    try:
+        value = decode(data)
+    except FormatInvalid:
+        lines = [line for line in data.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
+        # One broken document of many lines is not NDJSON: its first line is no value either.
+        if len(lines) < 2 or not isinstance(_line(lines[0]), dict):
+            raise
+        return [_line(line) for line in lines]
+    return value if isinstance(value, list) else [value]
+
+
+def _line(line: bytes) -> object:
+    try:
+        return decode(line)
+    except FormatInvalid as error:
+        return error

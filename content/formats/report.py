@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from content.errors import RecordInvalid
-from content.fields import ID_PATTERN
+from content.fields import ID_PATTERN, URL_PATTERN
 from content.texts import LANGUAGE_PATTERN
 
 R = TypeVar("R")
@@ -16,6 +16,8 @@ R = TypeVar("R")
 _WORDS = {
     LANGUAGE_PATTERN: "is not by language tag, such as fr, fr-CA or zh-Hant",
     ID_PATTERN: "is no id: ASCII letters, digits and . _ : - after the first",
+    # As msgspec quotes it.
+    repr(URL_PATTERN): "is no address that begins with http:// or https://",
 }
 
 
@@ -46,13 +48,25 @@ class ImportChange(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     """The records read, in file order, with all problems and changes.
 
-    read: how many records the file holds; each is in `records` or has at least one problem.
+    read: how many records of this kind the file holds; each is in `records`, once or (an event at
+    several times of day) more often, or has at least one problem. others: how many it holds of
+    other kinds. rows: the index in the file of each of `records`, where they are not simply those
+    without a problem.
     """
 
     records: tuple[R, ...]
     problems: tuple[ImportProblem, ...]
     changes: tuple[ImportChange, ...]
     read: int
+    others: int = 0
+    rows: tuple[int, ...] | None = None
+
+    def indices(self) -> tuple[int, ...]:
+        """The index in the file of each of the records."""
+        if self.rows is not None:
+            return self.rows
+        bad = {problem.index for problem in self.problems}
+        return tuple(row for row in range(self.read) if row not in bad)
 
 
 def fault(error: msgspec.ValidationError) -> tuple[str, str]:
