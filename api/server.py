@@ -237,7 +237,14 @@ async def _motor(
     if cut is not None:
         _log.warning("log.tail_cut", path=cut.path, bytes=cut.size_bytes, reason=cut.reason)
     _log.info("log.replayed", entries=recovered.entries, snapshot=recovered.snapshot)
-    motor = Motor(log=log, store=store, pipeline=pipeline, planner=planner, clock=clock)
+    motor = Motor(
+        log=log,
+        store=store,
+        pipeline=pipeline,
+        planner=planner,
+        clock=clock,
+        sync_interval_ms=settings.durability_interval_ms,
+    )
     stack.push_async_callback(motor.stop)
     return motor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -58,3 +58,4 @@ class Effects(NamedTuple):
     visits: tuple[Visit, ...] = ()
     erased: tuple[str, ...] = ()
     times: Times | None = None
+    waited: Mapping[str, Times] = {}

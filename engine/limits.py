@@ -128,3 +128,6 @@ SNAPSHOT_WRITE_BYTES = 4 * 2**20
 
 # How long stopping waits for the store; what it has not taken by then is in the log.
 STOP_S = 10.0
+
+# Records of pings whose times are remembered for decisions that wait: more than arbitration takes.
+CAUSES_KEPT = 4_096

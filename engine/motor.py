@@ -9,7 +9,9 @@ effects handed to the store, in one transaction with the position they go up to.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -157,6 +159,7 @@ class Motor:
         self._idle = asyncio.Event()
         self._idle.set()
         self._unsettled = 0
+        self._causes: deque[tuple[int, Times]] = deque(maxlen=limits.CAUSES_KEPT)
         self._listeners: list[Listener] = []
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="balise-log")
         self._tasks: list[asyncio.Task[None]] = []
@@ -466,12 +469,25 @@ class Motor:
         for effects in group.effects:
             assert effects.times is not None
             times = msgspec.structs.replace(effects.times, logged_ms=logged_ms)
-            self._stored.append(effects._replace(times=times))
+            if effects.status is not None:
+                self._causes.append((effects.through, times))
+            waited = self._waited(effects, times) if effects.status is None else {}
+            self._stored.append(effects._replace(times=times, waited=waited))
         for job in group.jobs:
             if not job.done.done():
                 job.done.set_result(job.result)
         self._unsettled -= len(group.jobs)
         self._wake_store.set()
+
+    def _waited(self, effects: Effects, times: Times) -> dict[str, Times]:
+        """Times of decisions that a tick took about pings of some seconds before."""
+        found = {}
+        for decision in effects.decisions:
+            at = bisect.bisect_right(self._causes, decision.position, key=lambda cause: cause[0])
+            if at < len(self._causes) and decision.position < effects.through - 1:
+                cause = self._causes[at][1]
+                found[decision.id] = msgspec.structs.replace(cause, decided_ms=times.decided_ms)
+        return found
 
     async def _store_loop(self) -> None:
         while True:

@@ -69,7 +69,10 @@ class _Batch:
     def add(self, effects: Effects) -> None:
         now_ms = effects.times.received_ms if effects.times is not None else 0
         times = None if effects.times is None else text_of(effects.times)
-        self._decisions += [_decision_row(each, times) for each in effects.decisions]
+        waited = {key: text_of(each) for key, each in effects.waited.items()}
+        self._decisions += [
+            _decision_row(each, waited.get(each.id, times)) for each in effects.decisions
+        ]
         self._notifications += [notification_row(each) for each in effects.notifications]
         self._add_catalogue(effects, now_ms)
         self._add_visitors(effects, now_ms)

@@ -246,6 +246,45 @@ async def test_a_decision_is_stored_once_across_a_restart(tmp_path: Path) -> Non
     await asyncio.to_thread(store.close)
 
 
+async def test_a_decision_that_waited_tells_when_its_ping_was_received(motor: Motor) -> None:
+    await introduce(motor, "anna")
+    clock = motor.clock
+    assert isinstance(clock, StepClock)
+    clock.set(START_MS + 1_000)
+    await motor.ingest(fixes("anna"))
+    for second in range(2, 8):
+        clock.set(START_MS + second * 1000)
+        await motor.tick(START_MS + second * 1000)
+    await motor.settled()
+    store = motor._store
+    assert isinstance(store, Kept)
+    times = [e.waited[d.id] for e in store.effects for d in e.decisions]
+    assert [(t.received_ms, t.logged_ms) for t in times] == [(START_MS + 1_000,) * 2]
+    assert times[0].decided_ms > START_MS + 1_000
+
+
+async def test_a_refused_draft_takes_no_room_in_the_queue(motor: Motor, log: StubbornLog) -> None:
+    await introduce(motor, "anna")
+    log.refusing = True
+    for second in range(5):
+        with pytest.raises(LogRefused):
+            await motor.ingest(fixes("anna", "anna", second=second))
+    assert motor._waiting_pings == 0
+
+
+async def test_stopping_does_not_wait_for_ever_for_a_store_that_refuses(
+    motor: Motor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(effects: Sequence[Effects]) -> None:
+        raise Overloaded(queue="store", retry_after_s=1)
+
+    monkeypatch.setattr("engine.limits.STOP_S", 0.2)
+    monkeypatch.setattr(motor._store, "commit", refuse)
+    await introduce(motor, "anna")
+    async with asyncio.timeout(5):
+        await motor.stop()
+
+
 async def test_a_fault_of_ours_stops_the_engine_and_says_so(
     motor: Motor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
