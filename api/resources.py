@@ -11,9 +11,10 @@ from api import bodies, limits
 from api.errors import FieldError, Invalid, Malformed
 from content.destination import Destination
 from content.errors import FormatInvalid, RecordInvalid
-from content.formats.geojson import read_places, read_zones
+from content.formats import sources
 from content.formats.jsonfile import read_records
 from content.formats.report import ImportProblem, Report, fault
+from content.formats.table import ColumnMap
 from engine.catalogue import TYPES, CatalogueBook
 from engine.planner import supplied
 from engine.records import CatalogueKind
@@ -21,6 +22,9 @@ from geofence.errors import GeometryInvalid, OverlapExceeded, ZoneInvalid
 from notifier import messages
 from rules import checks
 from rules.campaigns import AllOf, AnyOf, Campaign, Condition, FirstVisit, Not, Visited
+
+CHANNELS: Final = frozenset({"fcm", "inbox", "log", "webhook", "webpush"})
+"""Every channel that there is, set up here or not."""
 
 COLLECTIONS: Final[Mapping[str, CatalogueKind]] = {
     "zones": "zone",
@@ -33,8 +37,6 @@ COLLECTIONS: Final[Mapping[str, CatalogueKind]] = {
 }
 """The collections' names in URLs and on the command line."""
 
-GEOJSON_TYPES: Final = ("FeatureCollection", "Feature", "Polygon", "MultiPolygon", "Point",
-                        "LineString")  # fmt: skip
 LIVE: Final = ("live", "scheduled")
 
 
@@ -104,6 +106,11 @@ def campaign_faults(campaign: Campaign, known: CatalogueBook, *, live: bool) -> 
     for under, raw in _messages(campaign):
         found += _message_faults(under, raw, campaign, default, live)
     found += _unanswerable(campaign.condition)
+    found += [
+        FieldError(field=f"channels[{at}]", reason=f"is none of {', '.join(sorted(CHANNELS))}")
+        for at, name in enumerate(campaign.channels)
+        if name not in CHANNELS
+    ]
     if live:
         found += _missing(campaign, known)
     return found
@@ -166,33 +173,47 @@ def _missing(campaign: Campaign, known: CatalogueBook) -> list[FieldError]:
     return found
 
 
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said of a file: see the query of imports. is_json: it was sent as JSON."""
+
+    mend: bool = False
+    form: sources.Format | None = None
+    language: str | None = None
+    columns: ColumnMap | None = None
+    is_json: bool = False
+
+
 def read_file(
-    kind: CatalogueKind, data: bytes, *, mend: bool, destination: Destination | None
+    kind: CatalogueKind, data: bytes, given: Given, destination: Destination | None
 ) -> Report[Any]:
-    """The records of an import: GeoJSON (zones and places), or our own JSON or NDJSON.
+    """The records of an import.
 
     Raises Malformed where the file as a whole cannot be read.
     """
-    language = destination.default_language if destination else "en"
-    near = (destination.lon, destination.lat) if destination else None
+    setting = sources.Setting(
+        language=given.language or (destination.default_language if destination else "en"),
+        time_zone=destination.time_zone if destination else "UTC",
+        near=(destination.lon, destination.lat) if destination else None,
+        mend=given.mend,
+        columns=given.columns,
+    )
     try:
-        if kind == "zone" and _is_geojson(data):
-            return read_zones(data, language=language, mend=mend, near=near)
-        if kind == "place" and _is_geojson(data):
-            return read_places(data, language=language, near=near)
-        report = read_records(data, TYPES[kind])
-        return _sound_zones(report) if kind == "zone" else report
+        if kind == "campaign" or kind == "destination":
+            return read_records(data, TYPES[kind])
+        form = given.form or sources.detect(data)
+        if given.form is None and given.is_json and form == "csv":
+            form = "json"  # to be told what is wrong with it as JSON
+        report = sources.read(data, kind, setting, form)
+        return _sound_zones(report) if (kind, form) == ("zone", "json") else report
     except FormatInvalid as error:
         raise Malformed(f"the file {error.reason}", at=error.where) from error
 
 
 def _sound_zones(report: Report[Any]) -> Report[Any]:
     """The report without zones that are no shapes, which their types cannot say."""
-    bad = {problem.index for problem in report.problems}
-    rows = (row for row in range(report.read) if row not in bad)
     sound: list[Any] = []
     problems = list(report.problems)
-    for index, record in zip(rows, report.records, strict=True):
+    for index, record in zip(report.indices(), report.records, strict=True):
         try:
             record.to_zone()
         except GeometryInvalid as error:
@@ -205,17 +226,6 @@ def _sound_zones(report: Report[Any]) -> Report[Any]:
         else:
             sound.append(record)
     return msgspec.structs.replace(report, records=tuple(sound), problems=tuple(problems))
-
-
-def _is_geojson(data: bytes) -> bool:
-    class Head(msgspec.Struct):
-        type: str = ""
-
-    try:
-        return msgspec.json.decode(data, type=Head).type in GEOJSON_TYPES
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # The tolerant reader will say what is wrong; our own files do not open like this.
-        return b'"FeatureCollection"' in data[:4096]
 
 
 def encode(record: Any) -> bytes:
