@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, tuple_
 from sqlalchemy import Row as SqlRow
 
 from engine import limits, tables
@@ -18,6 +18,7 @@ from engine.effects import Times
 from engine.outbox_sql import row_of
 from engine.projection import text_of, times_of
 from engine.records import Device, Profile
+from notifier.lifecycle import State
 from notifier.outbox import Row
 from rules.decisions import Decision
 
@@ -46,6 +47,24 @@ class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     since_ms: int | None = None
     until_ms: int | None = None
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries; what is None does not ask, but without a state: those that reached nobody
+    and were not meant to end so.
+    """
+
+    state: State | None = None
+    channel: str | None = None
+    campaign: str | None = None
+    visitor: str | None = None
+
+
+class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some rows of the outbox, and whether others follow."""
+
+    rows: tuple[Row, ...]
+    more: bool
 
 
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +240,27 @@ def push_counts(
         )
         for row in of.execute(query)
     ]
+
+
+DEAD_LETTERS: tuple[State, ...] = ("dead", "dropped", "retired")
+
+
+def deliveries(
+    of: Connection, which: DeliveryFilter, before: tuple[int, str] | None, limit: int
+) -> DeliveryPage:
+    """Rows of the outbox, those that changed last first, behind (updated_ms, id)."""
+    table = _notifications
+    states = DEAD_LETTERS if which.state is None else (which.state,)
+    query = select(table).where(table.c.state.in_(states))
+    for name in ("channel", "campaign", "visitor"):
+        if (value := getattr(which, name)) is not None:
+            query = query.where(table.c[name] == value)
+    if before is not None:
+        query = query.where(tuple_(table.c.updated_ms, table.c.id) < before)
+    limit = max(1, min(limit, limits.PAGE_ROWS_MAX))
+    order = (table.c.updated_ms.desc(), table.c.id.desc())
+    rows = of.execute(query.order_by(*order).limit(limit + 1)).all()
+    return DeliveryPage(rows=tuple(row_of(row) for row in rows[:limit]), more=len(rows) > limit)
 
 
 def catalogue_record(of: Connection, kind: str, record_id: str) -> CatalogueRow | None:

@@ -21,6 +21,8 @@ from engine.queries import (
     CatalogueRow,
     DecisionFilter,
     DecisionRow,
+    DeliveryFilter,
+    DeliveryPage,
     DeviceRow,
     Page,
     PushCount,
@@ -99,6 +101,17 @@ class Store:
     ) -> list[PushCount]:
         """Notifications by campaign, channel, language and state."""
         return await self.database.read(lambda of: queries.push_counts(of, since_ms, until_ms))
+
+    async def deliveries(
+        self,
+        which: DeliveryFilter | None = None,
+        *,
+        before: tuple[int, str] | None = None,
+        limit: int = 100,
+    ) -> DeliveryPage:
+        """Rows of the outbox, those that changed last first; go on behind (updated_ms, id)."""
+        asked = which or DeliveryFilter()
+        return await self.database.read(lambda of: queries.deliveries(of, asked, before, limit))
 
     # -- the catalogue ------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from api import logs
-from api.cli import bench, campaigns, decisions, demo, imports, keys, log, replay, serve
+from api.cli import bench, campaigns, decisions, deliveries, demo, imports, keys, log, replay, serve
 from api.errors import ApiError
 from engine.errors import EngineError
 
@@ -30,6 +30,7 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(keys.app, name="keys")
 app.add_typer(log.app, name="log")
 decisions.add(app)
+app.add_typer(deliveries.app, name="deliveries")
 replay.add(app)
 demo.add(app)
 app.add_typer(bench.app, name="bench")

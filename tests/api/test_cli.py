@@ -242,3 +242,14 @@ def test_a_first_run_that_could_not_listen_and_commands_before_it_leave_the_keys
         shown, _ = first.communicate(timeout=60)
     assert "balise_admin_" in shown
     assert "balise_app_" in shown
+
+
+async def test_deliveries_are_listed_and_counted(server: Server) -> None:
+    listed = await command(server, "deliveries", "list", "--json")
+    assert (listed.exit_code, listed.stdout) == (0, "[]\n")
+    assert (await command(server, "deliveries", "list", "--state", "sent")).exit_code == 0
+    counted = await command(server, "deliveries", "summary", "--json")
+    assert [each["channel"] for each in json.loads(counted.stdout)] == ["inbox", "log"]
+    assert (await command(server, "deliveries", "summary")).exit_code == 0
+    with pytest.raises(Refused, match="ntf_none"):
+        await command(server, "deliveries", "requeue", "ntf_none")
