@@ -17,6 +17,7 @@ from notifier.outbox import Row
 from rules.decisions import Cause, Step
 
 Cursor = Annotated[int, Meta(ge=0, le=2**62)]
+Instant = Annotated[int, Meta(ge=0, le=limits.FIX_MS_MAX)]
 
 
 class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,8 +29,8 @@ class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     kind: str | None = None
     verdict: Literal["send", "suppressed"] | None = None
     reason: str | None = None
-    since: int | dt.datetime | None = None
-    until: int | dt.datetime | None = None
+    since: Instant | dt.datetime | None = None
+    until: Instant | dt.datetime | None = None
     cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)] = limits.PAGE_DEFAULT
 
