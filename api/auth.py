@@ -2,7 +2,8 @@
 
 An API key is `balise_<role>_<256 random bits>`; only its SHA-256 is kept, which is enough for a
 secret that cannot be guessed. A device gets a short-lived JWT and an opaque refresh token that
-changes at every use; a refresh token that comes twice was stolen or copied, and ends them all.
+changes at every use; a refresh token that comes twice was stolen or copied, and ends them all
+(unless it is the last one used and comes again at once: then the answer was lost).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final, Literal, Protocol, get_args
 import jwt
 import msgspec
 
+from api import limits
 from api.errors import Invalid, NotAllowed, NotAuthenticated
 from engine import clock as system
 from engine.clock import Clock
@@ -63,10 +65,13 @@ class Vault(Protocol):
     async def refresh(self, sha256: str) -> RefreshRow | None:
         """The refresh token with that hash."""
 
-    async def put_refresh(self, row: RefreshRow, *, replaces: str | None = None) -> bool:
+    async def put_refresh(
+        self, row: RefreshRow, *, replaces: str | None = None, grace_ms: int = 0
+    ) -> bool:
         """Keep a token; `replaces` is marked used in the same transaction.
 
-        False, and nothing kept, where `replaces` had been used already.
+        False, and nothing kept, where `replaces` had been used already; unless it is the last of
+        its device's that was, less than `grace_ms` ago.
         """
 
     async def drop_refresh(self, device: str) -> None:
@@ -113,7 +118,8 @@ class DeviceTokens(msgspec.Struct, frozen=True, kw_only=True):
 
 def digest(secret: str) -> str:
     """SHA-256 in hex."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    # What is no UTF-8 in a header stands as surrogates: no key, which has a digest all the same.
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 def new_key(
@@ -188,15 +194,18 @@ class Gate:
         self._remember(row)
 
     async def revoke(self, key_id: str) -> KeyRow | None:
-        """End a key; None where there is none by that id."""
+        """End a key, at once even where that cannot be stored; None where there is none by that id.
+
+        Raises as the vault does: then it must be asked for again, to hold after a restart.
+        """
         row = self._by_id.get(key_id)
         if row is None or row.id in self._passing:
             return None
-        if row.revoked_ms is not None:
-            return row
-        ended = msgspec.structs.replace(row, revoked_ms=self.clock.now_ms())
-        await self.add(ended)
-        return ended
+        if row.revoked_ms is None:
+            row = msgspec.structs.replace(row, revoked_ms=self.clock.now_ms())
+            self._remember(row)
+        await self.vault.put_key(row)
+        return row
 
     def lend(self, row: KeyRow) -> None:
         """Let a key hold in this process, for as long as it runs."""
@@ -240,6 +249,8 @@ class Gate:
 
     def _claims(self, token: str, audience: str) -> dict[str, object]:
         """Checked claims, the expiry by this gate's own clock."""
+        if not token.isascii():
+            raise NotAuthenticated("the token does not hold")
         try:
             claims: dict[str, object] = jwt.decode(
                 token,
@@ -253,7 +264,7 @@ class Gate:
                     "verify_iat": False,
                 },
             )
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, RecursionError) as error:
             raise NotAuthenticated("the token does not hold", expired=True) from error
         expires_s = claims["exp"]
         if not isinstance(expires_s, int) or self.clock.now_ms() / 1000 > expires_s + LEEWAY_S:
@@ -275,7 +286,8 @@ class Gate:
             visitor=visitor,
             expires_ms=self.clock.now_ms() + self.refresh_token_ms,
         )
-        if not await self.vault.put_refresh(row, replaces=replaces):
+        grace_ms = round(limits.REFRESH_GRACE_S * 1000)
+        if not await self.vault.put_refresh(row, replaces=replaces, grace_ms=grace_ms):
             await self._reused(device)
         return DeviceTokens(
             access_token=self._access(device, visitor),
@@ -286,13 +298,13 @@ class Gate:
     async def renew(self, refresh: str) -> tuple[DeviceTokens, RefreshRow]:
         """Fresh tokens for a refresh token, which ends with it.
 
-        Raises NotAuthenticated; a token that has been used before ends all of its device's.
+        For REFRESH_GRACE_S it may be used again, as long as what it was exchanged for has not been:
+        the answer may have been lost. Raises NotAuthenticated; any other token that has been used
+        before ends all of its device's.
         """
         row = await self.vault.refresh(digest(refresh))
         if row is None:
             raise NotAuthenticated("the refresh token is not known: register the device again")
-        if row.used_ms is not None:
-            await self._reused(row.device)
         if self.clock.now_ms() >= row.expires_ms:
             raise NotAuthenticated("the refresh token has expired: register the device again")
         return await self._issue(row.device, row.visitor, replaces=row.sha256), row

@@ -79,11 +79,14 @@ PUSH_TOKEN_CHARS_MAX: Final = 4_096
 SOCKETS_MAX: Final = 10_000
 """Open inbox sockets of one process: descriptors are limited to 65,536 on most systems."""
 
-SOCKET_QUEUE_MAX: Final = 256
-"""Messages that wait for one slow socket before it is closed; it resumes from its `since`."""
-
 SOCKET_HEARTBEAT_S: Final = 25.0
 """Under the 30 s after which mobile carriers' gateways forget an idle connection."""
+
+SOCKET_RECHECK_S: Final = 10.0
+"""A token that expires or a key that ends closes its sockets within this time."""
+
+SOCKET_CLOSE_S: Final = 5.0
+"""How long the other side may take to say goodbye."""
 
 SHUTDOWN_S: Final = 10.0
 """Time for requests in flight at Ctrl-C; under Docker's and systemd's patience."""
@@ -94,8 +97,8 @@ BUCKETS_MAX: Final = 50_000
 KEY_NAME_CHARS_MAX: Final = 80
 """A label in a list of keys."""
 
-REFRESH_TOKENS_KEPT: Final = 8
-"""Used refresh tokens of one device that are remembered to notice their reuse."""
+REFRESH_GRACE_S: Final = 60.0
+"""A phone whose answer was lost on the way tries again within this time, with the same token."""
 
 SNIPPET_BYTES: Final = 40
 """What is shown of a malformed body, around the place of the fault."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy import Row as SqlRow
 
 from engine import tables
@@ -66,14 +66,19 @@ class Credentials:
 
         return await self._database.read(first)
 
-    async def put_refresh(self, row: RefreshRow, *, replaces: str | None = None) -> bool:
+    async def put_refresh(
+        self, row: RefreshRow, *, replaces: str | None = None, grace_ms: int = 0
+    ) -> bool:
         """Keep a token; `replaces` is marked used in the same transaction.
 
-        False, and nothing kept, where `replaces` is absent or had been used already. The device's
-        tokens whose time is over are dropped with it.
+        False, and nothing kept, where `replaces` is absent or had been used already; unless it is
+        the last of its device's that was, less than `grace_ms` ago. The device's tokens whose time
+        is over are dropped with it.
         """
         now_ms = self._clock.now_ms()
-        return await self._database.write(lambda to: _put_refresh(to, row, replaces, now_ms))
+        return await self._database.write(
+            lambda to: _put_refresh(to, row, replaces, now_ms, grace_ms)
+        )
 
     async def drop_refresh(self, device: str) -> None:
         """End every refresh token of a device."""
@@ -101,10 +106,19 @@ _USE = (
 )
 
 
-def _put_refresh(to: Connection, row: RefreshRow, replaces: str | None, now_ms: int) -> bool:
+def _put_refresh(
+    to: Connection, row: RefreshRow, replaces: str | None, now_ms: int, grace_ms: int
+) -> bool:
     if replaces is not None:
-        if to.execute(_USE, {"which": replaces, "now_ms": now_ms}).rowcount != 1:
-            return False
+        query = select(func.max(_tokens.c.used_ms)).where(_tokens.c.device == row.device)
+        last_ms: int | None = to.execute(query).scalar_one()
+        # Each use is later than the one before, so that it is known which was the last.
+        used_ms = now_ms if last_ms is None else max(now_ms, last_ms + 1)
+        if to.execute(_USE, {"which": replaces, "now_ms": used_ms}).rowcount != 1:
+            query = select(_tokens.c.used_ms).where(_tokens.c.sha256 == replaces)
+            before_ms: int | None = to.execute(query).scalar_one_or_none()
+            if before_ms is None or before_ms != last_ms or now_ms - before_ms >= grace_ms:
+                return False
         over = (_tokens.c.device == row.device) & (_tokens.c.expires_ms <= now_ms)
         to.execute(delete(_tokens).where(over))
     to.execute(_tokens.insert(), [msgspec.structs.asdict(row)])

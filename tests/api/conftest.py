@@ -15,7 +15,7 @@ from api.app import create_app
 from api.auth import ROLES, new_key
 from api.server import Server
 from api.settings import Settings
-from engine.clock import StepClock
+from engine.clock import Clock, StepClock, SystemClock
 from engine.credentials import KeyRow, RefreshRow
 
 
@@ -26,6 +26,7 @@ class MemoryVault:
         self.rows: dict[str, KeyRow] = {}
         self.tokens: dict[str, RefreshRow] = {}
         self.secrets: dict[str, str] = {}
+        self.clock: Clock = SystemClock()
 
     async def keys(self) -> list[KeyRow]:
         return list(self.rows.values())
@@ -36,12 +37,21 @@ class MemoryVault:
     async def refresh(self, sha256: str) -> RefreshRow | None:
         return self.tokens.get(sha256)
 
-    async def put_refresh(self, row: RefreshRow, *, replaces: str | None = None) -> bool:
+    async def put_refresh(
+        self, row: RefreshRow, *, replaces: str | None = None, grace_ms: int = 0
+    ) -> bool:
         if replaces is not None:
             before = self.tokens.get(replaces)
-            if before is None or before.used_ms is not None:
+            if before is None:
                 return False
-            self.tokens[replaces] = msgspec.structs.replace(before, used_ms=1)
+            now_ms = self.clock.now_ms()
+            mine = (each for each in self.tokens.values() if each.device == row.device)
+            last_ms = max((each.used_ms or 0 for each in mine), default=0)
+            if before.used_ms is None:
+                used_ms = max(now_ms, last_ms + 1)
+                self.tokens[replaces] = msgspec.structs.replace(before, used_ms=used_ms)
+            elif before.used_ms != last_ms or now_ms - before.used_ms >= grace_ms:
+                return False
         self.tokens[row.sha256] = row
         return True
 

@@ -9,9 +9,10 @@ from typing import Any, get_args
 import jwt
 import pytest
 
-from api import auth
+from api import auth, limits
 from api.errors import Invalid, NotAllowed, NotAuthenticated
 from engine.clock import StepClock
+from engine.errors import StoreRefused
 
 DAY_MS = 86_400_000
 
@@ -23,6 +24,7 @@ def clock() -> StepClock:
 
 @pytest.fixture
 async def gate(clock: StepClock, vault: Any) -> auth.Gate:
+    vault.clock = clock
     gate = auth.Gate(
         vault, clock=clock, access_token_s=3600, refresh_token_days=90, session_hours=12
     )
@@ -109,7 +111,11 @@ async def test_forged_and_foreign_tokens_are_refused(gate: auth.Gate, clock: Ste
     changed = json.loads(base64.urlsafe_b64decode(body + "==")) | {"visitor": "vis_2"}
     swapped = base64.urlsafe_b64encode(json.dumps(changed).encode()).decode().rstrip("=")
     forged = f"{head}.{swapped}.{signature}"
-    for token in (unsigned, stranger, console, forged, "", "x", "balise_admin_guess", "a.b.c"):
+    deep = base64.urlsafe_b64encode(b"[" * 5_000).decode().rstrip("=")
+    strange = ("\udce9t\udce9", "balise_admin_\udcff", "\ud800", f"{deep}.{body}.{signature}")
+    for token in (
+        unsigned, stranger, console, forged, *strange, "", "x", "balise_admin_guess", "a.b.c"
+    ):  # fmt: skip
         with pytest.raises(NotAuthenticated):
             gate.bearer(token)
 
@@ -123,16 +129,53 @@ async def test_a_refresh_token_works_once_and_its_successor_after_it(gate: auth.
 
 
 async def test_a_refresh_token_used_twice_ends_all_of_its_device_and_of_no_other(
-    gate: auth.Gate,
+    gate: auth.Gate, clock: StepClock
 ) -> None:
     mine = await gate.admit("dev_1", "vis_1")
     other = await gate.admit("dev_2", "vis_2")
     renewed, _ = await gate.renew(mine.refresh_token)
+    clock.set(clock.now_ms() + round(limits.REFRESH_GRACE_S * 1000))
     with pytest.raises(NotAuthenticated, match="used before"):
         await gate.renew(mine.refresh_token)
     with pytest.raises(NotAuthenticated):
         await gate.renew(renewed.refresh_token)
     await gate.renew(other.refresh_token)
+
+
+async def test_a_phone_whose_answer_was_lost_tries_again_at_once_with_the_same_token(
+    gate: auth.Gate, clock: StepClock
+) -> None:
+    tokens = await gate.admit("dev_1", "vis_1")
+    lost, _ = await gate.renew(tokens.refresh_token)
+    clock.set(clock.now_ms() + round(limits.REFRESH_GRACE_S * 1000) - 1)
+    again, _ = await gate.renew(tokens.refresh_token)
+    assert again.refresh_token != lost.refresh_token
+    await gate.renew(again.refresh_token)
+    # Its successor has been used by now: whoever has this one is not the phone.
+    with pytest.raises(NotAuthenticated, match="used before"):
+        await gate.renew(tokens.refresh_token)
+    with pytest.raises(NotAuthenticated):
+        await gate.renew(lost.refresh_token)
+
+
+async def test_a_revoked_key_is_out_even_where_that_cannot_be_stored_and_can_be_revoked_again(
+    gate: auth.Gate, vault: Any, clock: StepClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, key = auth.new_key(name="", role="admin", now_ms=clock.now_ms())
+    await gate.add(row)
+
+    async def refuse(_: Any) -> None:
+        raise StoreRefused(reason="disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "put_key", refuse)
+        with pytest.raises(StoreRefused):
+            await gate.revoke(row.id)
+    with pytest.raises(NotAuthenticated, match="revoked"):
+        gate.bearer(key)
+    assert vault.rows[row.id].revoked_ms is None
+    await gate.revoke(row.id)
+    assert vault.rows[row.id].revoked_ms is not None
 
 
 async def test_a_refresh_token_ends_after_its_days(gate: auth.Gate, clock: StepClock) -> None:
