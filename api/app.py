@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api import logs, openapi, problems, proxies
+from api import limits, logs, openapi, problems, proxies, sockets
 from api.calls import Call, Route, register
 from api.errors import NotFound
 from api.problems import REQUEST_ID
@@ -102,12 +102,17 @@ def create_app(service: Service, *, basemap: Any = None) -> web.Application:
     _add_pages(app)
     app.on_response_prepare.append(_finish)
     app.on_shutdown.append(_stop)
+    app.on_cleanup.append(_finish_work)
     return app
 
 
 async def _stop(app: web.Application) -> None:
     app[SERVICE].stopping.set()
-    await inbox.close_all(app[SERVICE].sockets)
+    await sockets.close_all(app[SERVICE])
+
+
+async def _finish_work(app: web.Application) -> None:
+    await app[SERVICE].work_done(limits.SHUTDOWN_S)
 
 
 @web.middleware

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -18,6 +19,7 @@ from api.auth import ANONYMOUS, ROLES, Caller, Scope
 from api.errors import FieldError, Invalid, NotAllowed, NotAuthenticated
 from api.problems import REQUEST_ID
 from api.service import CALLER, SERVICE, Service
+from api.settings import is_loopback
 from engine import clock as system
 from engine.queries import AuditRow
 
@@ -40,12 +42,20 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 class Call:
     """One request, checked: its caller, parameters, query and body."""
 
-    __slots__ = ("_body", "_query", "caller", "request", "service")
+    __slots__ = ("_body", "_query", "caller", "request", "route", "service")
 
     def __init__(
-        self, *, request: web.Request, service: Service, caller: Caller, body: Any, query: Any
+        self,
+        *,
+        request: web.Request,
+        route: Route,
+        service: Service,
+        caller: Caller,
+        body: Any,
+        query: Any,
     ) -> None:
         self.request = request
+        self.route = route
         self.service = service
         self.caller = caller
         self._body = body
@@ -125,13 +135,27 @@ def _handler(route: Route) -> Handler:
         query = None
         if route.query is not None:
             query = bodies.query(_single(request), route.query)
-        call = Call(request=request, service=service, caller=caller, body=body, query=query)
-        result = await route.handler(call)
-        if route.audited:
-            await _audit(call, route)
-        return respond(result, route.status)
+        call = Call(
+            request=request, route=route, service=service, caller=caller, body=body, query=query
+        )
+        if route.method in SAFE_METHODS:
+            return respond(await _carry_out(call), route.status)
+        # Whoever hangs up does not stop a write half way, nor keep it out of the audit trail.
+        return respond(await service.to_its_end(_carry_out(call)), route.status)
 
     return handle
+
+
+async def _carry_out(call: Call) -> Any:
+    result = await call.route.handler(call)
+    if call.route.audited:
+        await _audit(call, call.route)
+    return result
+
+
+def check(call: Call) -> None:
+    """Ask again whether the caller may call: raises NotAuthenticated or NotAllowed where not."""
+    _allow(call.route, _caller(call.request, call.route, call.service))
 
 
 async def _audit(call: Call, route: Route) -> None:
@@ -187,15 +211,33 @@ def _caller(request: web.Request, route: Route, service: Service) -> Caller:
         if caller.kind == "device":
             _still_registered(service, caller)
         return caller
+    is_open = route.live and service.settings.open_live
     cookie = request.cookies.get(SESSION_COOKIE)
     if cookie and route.sessions:
-        _same_origin(request, service)
-        return service.gate.session(cookie)
-    if route.live and service.settings.open_live:
-        if "Origin" in request.headers:
+        try:
+            caller = service.gate.session(cookie)
+        except NotAuthenticated:
+            if not is_open:
+                raise
+        else:
             _same_origin(request, service)
-        return Caller(kind="session", id="open_live", role="viewer", scopes=ROLES["viewer"])
-    return ANONYMOUS
+            return caller
+    return _guest(request, service) if is_open else ANONYMOUS
+
+
+def _guest(request: web.Request, service: Service) -> Caller:
+    """Whoever watches an open live page: by a name of this machine, lest a page of elsewhere have
+    its own name mean this machine and read along.
+    """
+    try:
+        name = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        name = ""
+    if not is_loopback(name):
+        raise NotAllowed("the live page is open at this machine's own address only")
+    if "Origin" in request.headers:
+        _same_origin(request, service)
+    return Caller(kind="session", id="open_live", role="viewer", scopes=ROLES["viewer"])
 
 
 def _still_registered(service: Service, caller: Caller) -> None:

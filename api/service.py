@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
@@ -17,6 +18,8 @@ from engine.saving import Saver
 from engine.store import Store
 from notifier.channels.inbox import Hub
 from notifier.dispatcher import Dispatcher
+
+T = TypeVar("T")
 
 
 class Service:
@@ -42,8 +45,30 @@ class Service:
         self.buckets = Buckets()
         self.figures = HttpFigures(motor)
         self.hub = hub
-        self.sockets: set[web.WebSocketResponse] = set()
+        self.sockets: dict[web.WebSocketResponse, Caller] = {}
         self.stopping = asyncio.Event()
+        self._work: set[asyncio.Task[Any]] = set()
+
+    async def to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do some work, which goes on where whoever waits for it is cancelled."""
+        return await asyncio.shield(self.soon(work))
+
+    def soon(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin some work that nobody need wait for."""
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._work.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits is told; nobody else needs a warning
+
+    async def work_done(self, within_s: float) -> None:
+        """Wait for all work that has begun, within bounds."""
+        if self._work:
+            await asyncio.wait(set(self._work), timeout=within_s)
         self.dispatcher: Dispatcher | None = None
         """None where nothing is sent."""
         self.web_push_key = ""

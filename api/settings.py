@@ -126,7 +126,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool,
         Meta(
             description="Let anybody who reaches the server watch the live page. For "
-            "demonstrations: it is refused unless the server listens on loopback only.",
+            "demonstrations: it is refused unless the server listens on loopback only, and with "
+            "`public_url` or `trusted_proxies`.",
         ),
     ] = False
     fcm_service_account: Annotated[
@@ -279,6 +280,9 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         raise refuse(absent, "tls_cert and tls_key go together")
     if settings.open_live and not settings.loopback:
         raise refuse("open_live", f"not while listening on {settings.host}: loopback only")
+    if settings.open_live and (settings.public_url or settings.trusted_proxies):
+        name = "public_url" if settings.public_url else "trusted_proxies"
+        raise refuse("open_live", f"not with {name}: others would reach it through the proxy")
     if settings.public_url:
         parts = urlsplit(settings.public_url)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:

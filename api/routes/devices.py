@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from api import bodies, limits
+from api import bodies, limits, sockets
 from api.calls import Call, Route
 from api.decode import JSON, NDJSON, VISITOR_CHARS
 from api.errors import FieldError, Invalid, Malformed, NotAuthenticated, NotFound, TooLarge
@@ -247,6 +247,7 @@ async def remove(call: Call) -> None:
     await _put(
         call, msgspec.structs.replace(device, push_token="", web_push=None, retired="removed")
     )
+    sockets.end(call.service, lambda caller: caller.device == device.device)
     await call.service.gate.vault.drop_refresh(device.device)
 
 
@@ -342,6 +343,7 @@ async def _erase(call: Call, visitor: str) -> None:
     known = call.service.motor.pipeline.visitors.find(visitor)
     devices = list(known.devices) if known is not None else []
     await call.service.motor.submit(Erasure(visitor=visitor))
+    sockets.end(call.service, lambda caller: caller.kind == "device" and caller.visitor == visitor)
     for device in devices:
         await call.service.gate.vault.drop_refresh(device)
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import Annotated
 
 import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 from msgspec import Meta
 
-from api import limits
+from api import limits, sockets
 from api.calls import Call, Route
-from api.errors import NotFound, Unavailable
+from api.errors import NotFound
 from notifier.channels.inbox import InboxEntry, Reader
 from notifier.errors import StoreUnavailable
 
@@ -47,27 +45,13 @@ async def read(call: Call) -> None:
 
 
 async def stream(call: Call) -> web.StreamResponse:
-    """A WebSocket: what came since, then each entry as it comes. Resume with the last position."""
-    if call.service.stopping.is_set():
-        raise Unavailable("stopping")
-    socket = web.WebSocketResponse(heartbeat=limits.SOCKET_HEARTBEAT_S, max_msg_size=4096)
-    if not socket.can_prepare(call.request).ok:
-        raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
+    """A WebSocket: what came since, then each entry as it comes. Resume with the last position.
+
+    It closes with 1008 when the device's access token ends: come back with a fresh one.
+    """
+    socket = sockets.fresh(call)
     with call.service.hub.subscribe(call.caller.visitor) as reader:
-        await socket.prepare(call.request)
-        call.service.sockets.add(socket)
-        writer = asyncio.create_task(_send(call, socket, reader))
-        try:
-            # Nothing is expected from the phone; reading notices that it went away.
-            async for message in socket:
-                if message.type == WSMsgType.ERROR:
-                    break
-        finally:
-            call.service.sockets.discard(socket)
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
-    return socket
+        return await sockets.run(call, socket, lambda: _send(call, socket, reader))
 
 
 async def _send(call: Call, socket: web.WebSocketResponse, reader: Reader) -> None:
@@ -101,17 +85,6 @@ async def _catch_up(call: Call, socket: web.WebSocketResponse, seen: int) -> int
         if not entries:
             return seen
         seen = entries[-1].position
-
-
-async def close_all(sockets: set[web.WebSocketResponse]) -> None:
-    """Tell every socket to come back later."""
-    await asyncio.gather(
-        *(
-            socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is stopping")
-            for socket in list(sockets)
-        ),
-        return_exceptions=True,
-    )
 
 
 async def _since(call: Call, position: int, limit: int) -> list[InboxEntry]:

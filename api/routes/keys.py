@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from api import limits
+from api import limits, sockets
 from api.auth import Role, Scope, new_key
 from api.calls import JSON, SESSION_COOKIE, Call, Route
 from api.errors import Invalid, NotAllowed, NotFound
@@ -79,9 +79,13 @@ async def list_(call: Call) -> dict[str, list[KeyAnswer]]:
 
 
 async def revoke(call: Call) -> None:
-    """End a key at once."""
-    if await call.service.gate.revoke(call.part("id")) is None:
-        raise NotFound(kind="key", record_id=call.part("id"))
+    """End a key at once, and the sockets that were opened with it."""
+    key = call.part("id")
+    try:
+        if await call.service.gate.revoke(key) is None:
+            raise NotFound(kind="key", record_id=key)
+    finally:
+        sockets.end(call.service, lambda caller: caller.id == key and caller.kind != "device")
 
 
 async def me(call: Call) -> Me:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from api import limits
+from api import limits, sockets
 from api.calls import Call, Route
 from api.errors import Unavailable
 from engine import clock as system
@@ -98,25 +98,9 @@ async def scene(call: Call) -> dict[str, Any]:
 
 async def stream(call: Call) -> web.StreamResponse:
     """A WebSocket: a frame about every quarter second, and pushes as they leave."""
-    if call.service.stopping.is_set():
-        raise Unavailable("stopping")
-    socket = web.WebSocketResponse(heartbeat=limits.SOCKET_HEARTBEAT_S, max_msg_size=4096)
-    if not socket.can_prepare(call.request).ok:
-        raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
+    socket = sockets.fresh(call)
     with hub_of(call.request.app).watch() as queue:
-        await socket.prepare(call.request)
-        call.service.sockets.add(socket)
-        writer = asyncio.create_task(_write(socket, queue))
-        try:
-            async for message in socket:
-                if message.type == WSMsgType.ERROR:
-                    break
-        finally:
-            call.service.sockets.discard(socket)
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
-    return socket
+        return await sockets.run(call, socket, lambda: _write(socket, queue))
 
 
 async def _write(socket: web.WebSocketResponse, queue: asyncio.Queue[bytes]) -> None:

@@ -10,8 +10,9 @@ import aiohttp
 import msgspec
 import pytest
 
-from api import app
+from api import app, limits
 from api.settings import Settings
+from engine.clock import StepClock
 from tests.api.conftest import CAMPAIGN, NOW_MS, ZONE
 
 REF = re.compile(r'"\$ref":"#/components/(\w+)/([^"]+)"')
@@ -229,6 +230,74 @@ async def test_a_stream_is_for_the_phone_itself_and_needs_an_upgrade(doors: Any)
         assert caught.value.status == status
     phone = await doors.device()
     await doors.call("GET", "/v1/inbox/stream", key=phone["access_token"], status=426)
+
+
+async def _closed(socket: Any) -> int:
+    """The code that a socket is closed with, whatever was sent on it before."""
+    async with asyncio.timeout(10):
+        while True:
+            message = await socket.receive()
+            if message.type == aiohttp.WSMsgType.CLOSE:
+                return int(message.data)
+            assert message.type == aiohttp.WSMsgType.TEXT
+
+
+async def test_a_removed_device_and_an_erased_visitor_hear_nothing_more(doors: Any) -> None:
+    for method, path in (("DELETE", "/v1/devices/{device}"), ("DELETE", "/v1/me")):
+        phone, other = await doors.device(), await doors.device()
+        key = phone["access_token"]
+        async with (
+            doors.client.ws_connect("/v1/inbox/stream", headers=_bearer(doors, key)) as socket,
+            doors.client.ws_connect(
+                "/v1/inbox/stream", headers=_bearer(doors, other["access_token"])
+            ) as open_still,
+        ):
+            await doors.call(method, path.format(**phone), key=key, status=204)
+            assert await _closed(socket) == aiohttp.WSCloseCode.POLICY_VIOLATION
+            assert not open_still.closed
+            assert len(doors.server.service.sockets) == 1
+
+
+async def test_a_revoked_key_watches_nothing_more(doors: Any) -> None:
+    made = await doors.call("POST", "/v1/keys", json={"role": "viewer"}, status=201)
+    async with doors.client.ws_connect(
+        "/v1/live/stream", headers=_bearer(doors, made["key"])
+    ) as socket:
+        await doors.call("DELETE", f"/v1/keys/{made['id']}", status=204)
+        assert await _closed(socket) == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_a_socket_ends_with_what_opened_it(
+    doors: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SOCKET_RECHECK_S", 0.05)
+    clock = StepClock(start_ms=doors.server.service.clock.now_ms())
+    monkeypatch.setattr(doors.server.service.gate, "clock", clock)
+    phone = await doors.device()
+    key = await doors.call(
+        "POST", "/v1/keys", json={"role": "viewer", "expires_ms": clock.now_ms() + 60_000}
+    )
+    async with (
+        doors.client.ws_connect(
+            "/v1/inbox/stream", headers=_bearer(doors, phone["access_token"])
+        ) as inbox,
+        doors.client.ws_connect("/v1/live/stream", headers=_bearer(doors, key["key"])) as live,
+    ):
+        assert (await live.receive_json())["type"] == "frame"
+        assert not inbox.closed
+        clock.set(clock.now_ms() + 2 * 3_600_000)
+        assert await _closed(inbox) == aiohttp.WSCloseCode.POLICY_VIOLATION
+        assert await _closed(live) == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_sockets_are_bounded_in_number(doors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SOCKETS_MAX", 1)
+    phone = await doors.device()
+    headers = _bearer(doors, phone["access_token"])
+    async with doors.client.ws_connect("/v1/inbox/stream", headers=headers):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await doors.client.ws_connect("/v1/inbox/stream", headers=headers)
+    assert caught.value.status == 503
 
 
 async def test_stopping_closes_sockets_with_a_reason(doors: Any) -> None:

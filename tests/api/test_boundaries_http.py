@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from typing import Any, get_args
 
 import aiohttp
 import pytest
 
-from api import app, auth
+from api import app, auth, limits
 from api.settings import Settings
 from tests.api.conftest import CAMPAIGN, NOW_MS, ZONE
 
@@ -81,7 +83,10 @@ async def test_a_removed_device_and_an_erased_visitor_are_out_at_once(doors: Any
         )  # fmt: skip
 
 
-async def test_tokens_are_renewed_and_a_reused_one_ends_the_family(doors: Any) -> None:
+async def test_tokens_are_renewed_and_a_reused_one_ends_the_family(
+    doors: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REFRESH_GRACE_S", 0)
     phone = await doors.device()
     body = {"refresh_token": phone["refresh_token"]}
     fresh = await doors.call("POST", "/v1/devices/token", key="", json=body, status=200)
@@ -90,6 +95,77 @@ async def test_tokens_are_renewed_and_a_reused_one_ends_the_family(doors: Any) -
     await doors.call("POST", "/v1/devices/token", key="", json=body, status=401)
     body = {"refresh_token": fresh["refresh_token"]}
     await doors.call("POST", "/v1/devices/token", key="", json=body, status=401)
+
+
+async def test_a_token_is_renewed_again_where_the_answer_was_lost(doors: Any) -> None:
+    phone = await doors.device()
+    body = {"refresh_token": phone["refresh_token"]}
+    await doors.call("POST", "/v1/devices/token", key="", json=body, status=200)
+    again = await doors.call("POST", "/v1/devices/token", key="", json=body, status=200)
+    await doors.call("GET", "/v1/me", key=again["access_token"], status=200)
+
+
+async def test_a_credential_that_is_no_text_is_not_one(doors: Any) -> None:
+    for credential in (b"balise_admin_\xff\xfe", b"\xe9.\xe9.\xe9", b"a.b.\xff"):
+        for header in (b"Authorization: Bearer " + credential,
+                       b"Cookie: balise_session=" + credential):  # fmt: skip
+            assert await _status(doors, b"GET", b"/v1/zones", header) == 401, header
+
+
+async def _raw(doors: Any, *lines: bytes, body: bytes = b"") -> Any:
+    """A connection on which a request has been written byte by byte."""
+    reader, writer = await asyncio.open_connection(doors.client.host, doors.client.port)
+    writer.write(b"\r\n".join(lines) + b"\r\nHost: 127.0.0.1\r\n\r\n" + body)
+    await writer.drain()
+    return reader, writer
+
+
+async def _status(doors: Any, method: bytes, path: bytes, header: bytes) -> int:
+    reader, writer = await _raw(doors, method + b" " + path + b" HTTP/1.1", header)
+    line = await reader.readline()
+    writer.close()
+    return int(line.split()[1])
+
+
+async def test_a_body_that_does_not_decompress_is_malformed(doors: Any) -> None:
+    for encoding in ("gzip", "deflate"):
+        headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+        answer = await doors.call(
+            "PUT", "/v1/zones/lake", data=b"not compressed", headers=headers, status=400
+        )
+        assert answer["type"] == "urn:balise:problem:malformed"
+
+
+async def test_an_instant_beyond_all_calendars_is_a_wrong_field(doors: Any) -> None:
+    for name in ("since", "until"):
+        for value in ("99999999999999999999999", "-1", "soon"):
+            answer = await doors.call("GET", f"/v1/decisions?{name}={value}", status=422)
+            assert [e["field"] for e in answer["errors"]] == [name]
+    await doors.call("GET", f"/v1/decisions?since={NOW_MS}&until=2026-06-01T00:00:00Z", status=200)
+
+
+async def test_who_hangs_up_is_in_the_audit_trail_all_the_same(doors: Any) -> None:
+    body = json.dumps(ZONE).encode()
+    for at in range(40):
+        _, writer = await _raw(
+            doors,
+            f"PUT /v1/zones/z{at} HTTP/1.1".encode(),
+            f"Authorization: Bearer {doors.keys['editor']}".encode(),
+            b"Content-Type: application/json",
+            f"Content-Length: {len(body) - 6 + len(f'z{at}') + 2}".encode(),
+            body=body.replace(b'"lake"', f'"z{at}"'.encode(), 1),
+        )
+        writer.transport.abort()
+    seen: set[str] = set()
+    for _ in range(100):
+        trail = await doors.call("GET", "/v1/audit?limit=100", key="operator", status=200)
+        seen = {entry["subject"] for entry in trail["items"]}
+        if seen >= set(doors.motor.catalogue("zone")) and doors.motor.catalogue("zone"):
+            break
+        await asyncio.sleep(0.05)
+    await doors.motor.settled()
+    assert set(doors.motor.catalogue("zone")) <= seen
+    assert len(seen) > 20  # most were read before they hung up
 
 
 async def test_keys_are_made_listed_without_secrets_and_revoked_at_once(doors: Any) -> None:
@@ -178,6 +254,30 @@ async def test_an_open_live_page_opens_that_page_alone_and_to_no_other_site(
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await doors.client.ws_connect("/v1/live/stream", origin="https://evil.example")
     assert caught.value.status == 403
+
+
+@pytest.mark.parametrize("settings", [Settings(open_live=True, address_requests_per_s=0)])
+async def test_an_open_live_page_is_read_by_names_of_this_machine_only(
+    doors: Any, settings: Settings
+) -> None:
+    port = doors.client.port
+    for host, status in (
+        ("127.0.0.1", 200), (f"localhost:{port}", 200), (f"[::1]:{port}", 200),
+        ("rebound.example", 403), (f"10.0.0.1:{port}", 403), ("", 403), ("[", 403),
+    ):  # fmt: skip
+        async with doors.client.get("/v1/live/scene", headers={"Host": host}) as answer:
+            assert answer.status == status, host
+
+
+@pytest.mark.parametrize("settings", [Settings(open_live=True, address_requests_per_s=0)])
+async def test_a_session_that_has_ended_leaves_an_open_live_page_open(
+    doors: Any, settings: Settings
+) -> None:
+    headers = {"Cookie": "balise_session=of-yesterday"}
+    async with doors.client.get("/v1/live/scene", headers=headers) as answer:
+        assert answer.status == 200
+    async with doors.client.get("/v1/zones", headers=headers) as answer:
+        assert answer.status == 401
 
 
 async def test_a_closed_live_page_asks_for_a_credential(doors: Any) -> None:

@@ -45,6 +45,8 @@ def test_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
         ("port = ", "config", "Invalid value"),
         ('tls_cert = "c.pem"', "tls_key", "go together"),
         ('host = "0.0.0.0"\nopen_live = true', "open_live", "loopback only"),
+        ('open_live = true\npublic_url = "https://x.example"', "open_live", "not with public_url"),
+        ('open_live = true\ntrusted_proxies = ["::1"]', "open_live", "not with trusted_proxies"),
         ('public_url = "push.example.org"', "public_url", "expected http"),
         ('trusted_proxies = ["proxy"]', "trusted_proxies", "'proxy' does not appear"),
         ('cors_origins = ["*"]', "cors_origins", "is not scheme://host"),
