@@ -19,7 +19,8 @@ demo: $(READY) $(WEB) ## run Annecy and its lake with 2,000 simulated visitors o
 	$(BIN)/balise demo $(ARGS)
 
 test: $(READY) $(WEB) chromium check ## every check and every test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/python -c "from engine.warming import warm; warm()"
+	$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
 check: $(READY) $(WEB) ## format, lint, imports and types
 	$(BIN)/ruff format --check .
