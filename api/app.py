@@ -23,6 +23,7 @@ from api.routes import (
     decisions,
     deliveries,
     devices,
+    feeders,
     inbox,
     keys,
     live,
@@ -62,6 +63,7 @@ def routes() -> list[Route]:
     return [
         *pings.ROUTES,
         *devices.ROUTES,
+        *feeders.ROUTES,
         *catalogue.ROUTES,
         *campaigns.ROUTES,
         *crowd.ROUTES,
@@ -82,6 +84,7 @@ def create_app(service: Service, *, basemap: Any = None) -> web.Application:
         client_max_size=max(service.settings.body_bytes_max, service.settings.import_bytes_max),
     )
     app[SERVICE] = service
+    app[feeders.BOOK] = feeders.FeederBook()
     app[live.LIVE] = live.LiveHub(service.motor, basemap)
     table = routes()
     described = msgspec.json.encode(openapi.document(table, server=service.settings.public_url))
@@ -172,6 +175,12 @@ async def _finish(request: web.Request, response: web.StreamResponse) -> None:
         # Their names change with their content.
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     response.headers.popall("Server", None)
+    if request.content.exception() is not None:
+        # A body that broke off: nobody can tell where the next request of the connection begins,
+        # and the server, which would read on, is told that there is nothing left.
+        request.content.feed_eof()
+        response.headers["Connection"] = "close"
+        response.force_close()
 
 
 # -- pages ----------------------------------------------------------------------

@@ -4,6 +4,8 @@ An API key is `balise_<role>_<256 random bits>`; only its SHA-256 is kept, which
 secret that cannot be guessed. A device gets a short-lived JWT and an opaque refresh token that
 changes at every use; a refresh token that comes twice was stolen or copied, and ends them all
 (unless it is the last one used and comes again at once: then the answer was lost).
+For the location app beside it, which can renew nothing, a device may have one long-lived key that
+opens the way in for its pings and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from api import limits
 from api.errors import Invalid, NotAllowed, NotAuthenticated
 from engine import clock as system
 from engine.clock import Clock
-from engine.credentials import KeyRow, RefreshRow
+from engine.credentials import FeedKeyRow, KeyRow, RefreshRow
 
 Role = Literal["viewer", "editor", "approver", "operator", "partner", "admin", "app"]
 Scope = Literal[
@@ -49,6 +51,7 @@ CONSOLE_AUDIENCE: Final = "balise:console"
 ISSUER: Final = "balise"
 KEY_PREFIX: Final = "balise_"
 REFRESH_PREFIX: Final = "baliser_"
+FEED_PREFIX: Final = "balisef_"
 LEEWAY_S: Final = 5
 """Clocks of two servers behind one address differ by less."""
 
@@ -76,6 +79,15 @@ class Vault(Protocol):
 
     async def drop_refresh(self, device: str) -> None:
         """End every refresh token of a device."""
+
+    async def feed_keys(self) -> list[FeedKeyRow]:
+        """The key of every device that has one."""
+
+    async def put_feed_key(self, row: FeedKeyRow) -> None:
+        """Keep a device's key in the place of the one before."""
+
+    async def drop_feed_key(self, device: str) -> None:
+        """End a device's key."""
 
     async def secret(self, name: str, fresh: str) -> str:
         """The secret kept under `name`; `fresh` is kept where there was none."""
@@ -172,12 +184,16 @@ class Gate:
         self._by_hash: dict[str, KeyRow] = {}
         self._by_id: dict[str, KeyRow] = {}
         self._passing: set[str] = set()
+        self._feeds: dict[str, FeedKeyRow] = {}
+        self._feed_of: dict[str, FeedKeyRow] = {}
         self._secret = ""
 
     async def load(self) -> None:
         """Read the keys and the signing secret."""
         for row in await self.vault.keys():
             self._remember(row)
+        for feed in await self.vault.feed_keys():
+            self._feeds[feed.sha256] = self._feed_of[feed.device] = feed
         self._secret = await self.vault.secret("jwt", system.token())
 
     # -- keys ---------------------------------------------------------------
@@ -315,6 +331,41 @@ class Gate:
             "the refresh token was used before; all tokens of the device have been ended: "
             "register it again"
         )
+
+    # -- location apps --------------------------------------------------------
+
+    async def feed_key(self, device: str, visitor: str) -> tuple[FeedKeyRow, str]:
+        """A fresh key for the location app of a device, shown once; the one before ends."""
+        key = FEED_PREFIX + system.token()
+        row = FeedKeyRow(
+            device=device, visitor=visitor, sha256=digest(key), created_ms=self.clock.now_ms()
+        )
+        await self.vault.put_feed_key(row)
+        self._forget_feed(device)
+        self._feeds[row.sha256] = self._feed_of[device] = row
+        return row, key
+
+    def feed_of(self, device: str) -> FeedKeyRow | None:
+        """The key that a device has, as it is kept."""
+        return self._feed_of.get(device)
+
+    async def end_feed(self, device: str) -> bool:
+        """End a device's key; whether there was one."""
+        await self.vault.drop_feed_key(device)
+        return self._forget_feed(device)
+
+    def _forget_feed(self, device: str) -> bool:
+        row = self._feed_of.pop(device, None)
+        if row is not None:
+            del self._feeds[row.sha256]
+        return row is not None
+
+    def feeder(self, key: str) -> Caller:
+        """The device whose location app sends with `key`. Raises NotAuthenticated."""
+        row = self._feeds.get(digest(key))
+        if row is None:
+            raise NotAuthenticated("the device key is not known, or has been revoked")
+        return Caller(kind="device", id=row.device, device=row.device, visitor=row.visitor)
 
     # -- console ------------------------------------------------------------
 

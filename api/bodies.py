@@ -19,13 +19,22 @@ ENCODINGS = ("", "identity", "gzip", "deflate")
 async def read(request: web.Request, *, accepted: Sequence[str], bytes_max: int) -> bytes:
     """The body, if its content type is `accepted`.
 
-    Raises UnsupportedType, or TooLarge as soon as it is known to pass `bytes_max` (after
+    Raises UnsupportedType, Malformed where it cannot be decompressed, or TooLarge as soon as it is
+    known to pass `bytes_max` (after
     decompression).
     """
     found = request.content_type if "Content-Type" in request.headers else ""
     charset = (request.charset or "utf-8").lower()
     if found not in accepted or charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedType(found=request.headers.get("Content-Type", ""), accepted=accepted)
+    return await whatever(request, bytes_max=bytes_max)
+
+
+async def whatever(request: web.Request, *, bytes_max: int) -> bytes:
+    """The body, decompressed, of whatever type.
+
+    Raises UnsupportedType for a compression that nobody here knows, Malformed, TooLarge.
+    """
     encoding = request.headers.get("Content-Encoding", "").lower()
     if encoding not in ENCODINGS:
         raise UnsupportedType(found=f"encoding {encoding}", accepted=ENCODINGS[1:])
@@ -33,11 +42,14 @@ async def read(request: web.Request, *, accepted: Sequence[str], bytes_max: int)
         raise TooLarge(what="bytes", limit=bytes_max)
     parts: list[bytes] = []
     size = 0
-    async for part in request.content.iter_any():
-        size += len(part)
-        if size > bytes_max:
-            raise TooLarge(what="bytes", limit=bytes_max)
-        parts.append(part)
+    try:
+        async for part in request.content.iter_any():
+            size += len(part)
+            if size > bytes_max:
+                raise TooLarge(what="bytes", limit=bytes_max)
+            parts.append(part)
+    except web.RequestPayloadError as error:
+        raise Malformed(f"the body cannot be read as {encoding or 'sent'}") from error
     return b"".join(parts)
 
 

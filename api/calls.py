@@ -92,7 +92,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     open_live opens it. sessions: console sessions open it. body: the type of the JSON body, or
     bytes where the handler decodes `takes` by itself, and then `describes` is its type. answer: the
     type of a success. bytes_max: names the setting. hidden: left out of the API's description.
-    audited: a success is written to the audit trail.
+    audited: a success is written to the audit trail. feeder: for location apps, which say who they
+    are by the device key in the path and cannot be told to send otherwise: the handler reads the
+    body by itself, whatever its type.
     """
 
     method: str
@@ -116,6 +118,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     hidden: bool = False
     audited: bool = False
+    feeder: bool = False
 
 
 def register(app: web.Application, routes: Sequence[Route]) -> None:
@@ -170,7 +173,7 @@ async def _audit(call: Call, route: Route) -> None:
 
 
 async def _body(request: web.Request, route: Route, service: Service) -> Any:
-    if route.body is None:
+    if route.body is None or route.feeder:
         return None
     bytes_max: int = getattr(service.settings, route.bytes_max)
     data = await bodies.read(request, accepted=route.takes, bytes_max=bytes_max)
@@ -202,6 +205,10 @@ def respond(result: Any, status: int = 200) -> web.StreamResponse:
 
 
 def _caller(request: web.Request, route: Route, service: Service) -> Caller:
+    if route.feeder:
+        caller = service.gate.feeder(request.match_info["key"])
+        _still_registered(service, caller)
+        return caller
     header = request.headers.get("Authorization")
     if header is not None:
         scheme, _, credential = header.partition(" ")
@@ -272,7 +279,7 @@ def _spend(request: web.Request, route: Route, service: Service, caller: Caller)
 
 
 def _allow(route: Route, caller: Caller) -> None:
-    if route.open or (route.device and caller.kind == "device"):
+    if route.open or (caller.kind == "device" and (route.device or route.feeder)):
         return
     if caller.kind == "device" and not route.any_caller:
         raise NotAllowed("a device's token does not reach this far")

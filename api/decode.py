@@ -153,9 +153,10 @@ class _Broken(NamedTuple):
     reason: str
 
 
-def _split_array(body: bytes) -> list[object]:
+def lenient(body: bytes) -> object:
+    """The JSON of a body, NaN and Infinity included. Raises Malformed with the place."""
     try:
-        found = _loads(body.decode())
+        return _loads(body.decode())
     except UnicodeDecodeError as error:
         raise Malformed("the body is not UTF-8", at=f"byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -164,6 +165,10 @@ def _split_array(body: bytes) -> list[object]:
         ) from error
     except RecursionError as error:
         raise Malformed("the body is nested too deeply") from error
+
+
+def _split_array(body: bytes) -> list[object]:
+    found = lenient(body)
     if isinstance(found, list):
         return found
     if isinstance(found, dict):

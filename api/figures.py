@@ -68,6 +68,12 @@ class HttpFigures:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
+        self._fed = Counter(
+            "balise_feeder_fixes",
+            "Fixes of location apps by what became of them.",
+            ["app", "outcome"],
+            registry=self.registry,
+        )
         # Looking a child up by its labels costs more than counting; routes bound their number.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -79,6 +85,11 @@ class HttpFigures:
             self._children[method, route, status] = found
         found[0].inc()
         found[1].observe(duration_s)
+
+    def fed(self, *, app: str, outcome: str, count: int) -> None:
+        """Count fixes of a location app by what became of them."""
+        if count:
+            self._fed.labels(app, outcome).inc(count)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -49,6 +49,15 @@ FIX_MS_MAX: Final = 253_402_300_799_999
 SECONDS_MISTAKEN_BELOW: Final = 100_000_000_000
 """As ms this is March 1973: a smaller fix time is one given in seconds."""
 
+BACKLOG_AFTER_MS: Final = 300_000
+"""A fix that an app delivers later is history: the age from which, by default, none pushes."""
+
+FEEDERS_MAX: Final = 50_000
+"""Devices of whose streaming app it is remembered what came last: about 50 MB."""
+
+FEEDER_FAULTS_SHOWN_MAX: Final = 5
+"""The last faults of an app; one that sends wrongly sends the same fault again and again."""
+
 QUARANTINED_SHOWN_MAX: Final = 10_000
 """One entry a ping, so that a client can drop exactly the bad ones."""
 

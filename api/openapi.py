@@ -86,6 +86,8 @@ def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
     }
     if route.scopes:
         out["description"] = f"Scope: {' or '.join(route.scopes)}."
+    if route.feeder:
+        out["description"] = "The device key in the path says who sends."
     if route.body is not None:
         kind = _body_type(route)
         schema = by_type[id(kind)] if kind is not None else {}
@@ -135,7 +137,7 @@ def _responses(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    if route.open:
+    if route.open or route.feeder:
         return []
     out: list[dict[str, list[str]]] = []
     if route.scopes or route.any_caller:

@@ -203,9 +203,10 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return of_http(error, request)
     except Exception as error:  # noqa: BLE001  # the last guard: a fault costs one request
         # Neither the query nor headers nor the body are logged: they hold tokens and positions.
-        _log.exception(
-            "request failed", request_id=request_id, method=request.method, path=request.path
-        )
+        # Nor is the path: a location app's key is part of it. The route says enough.
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else ""
+        _log.exception("request failed", request_id=request_id, method=request.method, route=route)
         return of_error(error, request_id)
 
 

@@ -1,4 +1,4 @@
-"""Credentials in the database: API keys and refresh tokens by their hash, and signing secrets."""
+"""Credentials in the database: keys and refresh tokens by their hash, and signing secrets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from engine.database import Database, insert_new, upsert
 
 _keys = tables.api_keys
 _tokens = tables.refresh_tokens
+_feeds = tables.feed_keys
 
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,15 @@ class RefreshRow(msgspec.Struct, frozen=True, kw_only=True):
     visitor: str
     expires_ms: int
     used_ms: int | None = None
+
+
+class FeedKeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The long-lived key of a device's location app, as it is kept."""
+
+    device: str
+    visitor: str
+    sha256: str
+    created_ms: int
 
 
 class Credentials:
@@ -83,6 +93,22 @@ class Credentials:
     async def drop_refresh(self, device: str) -> None:
         """End every refresh token of a device."""
         statement = delete(_tokens).where(_tokens.c.device == device)
+        await self._database.write(lambda to: to.execute(statement).rowcount)
+
+    async def feed_keys(self) -> list[FeedKeyRow]:
+        """The key of every device that has one."""
+        return await self._database.read(
+            lambda of: [FeedKeyRow(**row._mapping) for row in of.execute(select(_feeds))]
+        )
+
+    async def put_feed_key(self, row: FeedKeyRow) -> None:
+        """Keep a device's key in the place of the one before."""
+        values = msgspec.structs.asdict(row)
+        await self._database.write(lambda to: upsert(to, _feeds, [values]))
+
+    async def drop_feed_key(self, device: str) -> None:
+        """End a device's key."""
+        statement = delete(_feeds).where(_feeds.c.device == device)
         await self._database.write(lambda to: to.execute(statement).rowcount)
 
     async def secret(self, name: str, fresh: str) -> str:

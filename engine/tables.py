@@ -198,6 +198,16 @@ refresh_tokens = Table(
     Index("refresh_tokens_by_visitor", "visitor"),
 )
 
+feed_keys = Table(
+    "feed_keys",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("visitor", String, nullable=False),
+    Column("sha256", String, nullable=False, unique=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Index("feed_keys_by_visitor", "visitor"),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -249,6 +249,7 @@ async def remove(call: Call) -> None:
     )
     sockets.end(call.service, lambda caller: caller.device == device.device)
     await call.service.gate.vault.drop_refresh(device.device)
+    await call.service.gate.end_feed(device.device)
 
 
 async def own_consents(call: Call) -> ConsentsAnswer:
@@ -346,6 +347,7 @@ async def _erase(call: Call, visitor: str) -> None:
     sockets.end(call.service, lambda caller: caller.kind == "device" and caller.visitor == visitor)
     for device in devices:
         await call.service.gate.vault.drop_refresh(device)
+        await call.service.gate.end_feed(device)
 
 
 def _languages(tags: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from api.auth import ROLES, new_key
 from api.server import Server
 from api.settings import Settings
 from engine.clock import Clock, StepClock, SystemClock
-from engine.credentials import KeyRow, RefreshRow
+from engine.credentials import FeedKeyRow, KeyRow, RefreshRow
 
 
 class MemoryVault:
@@ -25,6 +25,7 @@ class MemoryVault:
     def __init__(self) -> None:
         self.rows: dict[str, KeyRow] = {}
         self.tokens: dict[str, RefreshRow] = {}
+        self.feeds: dict[str, FeedKeyRow] = {}
         self.secrets: dict[str, str] = {}
         self.clock: Clock = SystemClock()
 
@@ -57,6 +58,15 @@ class MemoryVault:
 
     async def drop_refresh(self, device: str) -> None:
         self.tokens = {k: v for k, v in self.tokens.items() if v.device != device}
+
+    async def feed_keys(self) -> list[FeedKeyRow]:
+        return list(self.feeds.values())
+
+    async def put_feed_key(self, row: FeedKeyRow) -> None:
+        self.feeds[row.device] = row
+
+    async def drop_feed_key(self, device: str) -> None:
+        self.feeds.pop(device, None)
 
     async def secret(self, name: str, fresh: str) -> str:
         return self.secrets.setdefault(name, fresh)

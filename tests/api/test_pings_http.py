@@ -110,6 +110,8 @@ async def test_compressed_bodies_are_read(doors: Any, kind: str) -> None:
         (b"[]", {"Content-Type": "application/json; charset=utf-16"}, 415, "unsupported-type"),
         (b"[]", {"Content-Type": "application/json", "Content-Encoding": "br2"}, 415,
          "unsupported-type"),
+        (b"not gzip", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, 400,
+         "malformed"),
         (io.BytesIO(b" " * (5 << 20)), {"Content-Type": "application/json"}, 413, "too-large"),
         (b"[" + b"{}," * 10_000 + b"{}]", {"Content-Type": "application/json"}, 413, "too-large"),
         (gzip.compress(b" " * (50 << 20)),

@@ -1,0 +1,1 @@
+"""What location apps send, as they send it: one pure decoder an app, over what they share."""
