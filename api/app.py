@@ -29,6 +29,7 @@ from api.routes import (
     live,
     ops,
     pings,
+    preview,
 )
 from api.service import CALLER, SERVICE, Service
 from engine import clock as system
@@ -66,6 +67,7 @@ def routes() -> list[Route]:
         *feeders.ROUTES,
         *catalogue.ROUTES,
         *campaigns.ROUTES,
+        *preview.ROUTES,
         *crowd.ROUTES,
         *decisions.ROUTES,
         *deliveries.ROUTES,

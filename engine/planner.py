@@ -13,6 +13,7 @@ from engine.records import Device
 from notifier import plan as planning
 from notifier.messages import Message
 from notifier.notifications import Notification
+from notifier.variables import sample
 from rules.campaigns import AllOf, AnyOf, Campaign, Condition, Event, EventSoon, Near
 from rules.decisions import Decision
 from rules.facts import LEVEL_NAMES
@@ -204,3 +205,33 @@ class Planner:
             "summary": record.summary,
             "website": getattr(record, "website", None),
         }
+
+
+def preview_values(
+    pipeline: Pipeline,
+    *,
+    visitor: str | None = None,
+    zone: str | None = None,
+    place: str | None = None,
+    event: str | None = None,
+) -> dict[str, Any]:
+    """Raw values for a preview: of what is named as it is now, else a sample of every variable."""
+    planner = Planner(pipeline, ())
+    values = sample()
+    if pipeline.now_ms:
+        values["now_ms"] = pipeline.now_ms
+    destination = pipeline.catalogue.destination
+    if destination is not None:
+        values["destination"] = {"name": destination.name}
+    if visitor is not None:
+        values["visitor"] = planner._visitor(visitor)
+    if zone is not None:
+        values["zone"] = planner._zone(zone)
+        values["level"] = values["zone"].get("level")
+    if event is not None:
+        values["event"], event_place = planner._event(event, pipeline.now_ms)
+        values["starts_in_ms"] = values["event"].get("starts_in_ms")
+        place = place or event_place
+    if place is not None:
+        values["place"] = planner._named("place", place)
+    return values

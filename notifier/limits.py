@@ -18,6 +18,24 @@ TITLE_GRAPHEMES_MAX: Final = 65
 BODY_GRAPHEMES_MAX: Final = 500
 """Expanded Android notifications show about 450-500 characters; more is never read."""
 
+ANDROID_TITLE_SHOWN: Final = 65
+"""Characters of a title that an Android phone shows; senders of pushes publish about 65."""
+
+ANDROID_BODY_SHOWN: Final = 240
+"""The same of a body: about 240."""
+
+IOS_TITLE_SHOWN: Final = 50
+"""An iPhone shows one line of a title, some 50 characters."""
+
+IOS_BODY_SHOWN: Final = 178
+"""The same of a body on the locked screen: four lines, about 178."""
+
+WEB_TITLE_SHOWN: Final = 50
+"""Desktop browsers show one line of a title."""
+
+WEB_BODY_SHOWN: Final = 120
+"""The least of what Chrome, Edge and Firefox show of a body: about 120."""
+
 URL_CHARS_MAX: Final = 1_024
 """A link or an image address: a quarter of the 4,096 bytes that FCM allows a message."""
 

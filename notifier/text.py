@@ -78,6 +78,16 @@ def graphemes(text: str) -> list[str]:
     return out
 
 
+def cut(text: str, graphemes_max: int) -> str:
+    """The text as a phone cuts it: where the room ends, with an ellipsis, inside no character."""
+    if len(text) <= graphemes_max:
+        return text
+    parts = graphemes(text)
+    if len(parts) <= graphemes_max:
+        return text
+    return "".join(parts[: graphemes_max - 1]).rstrip() + ELLIPSIS
+
+
 def truncate(text: str, graphemes_max: int) -> str:
     """The text, cut with an ellipsis to at most `graphemes_max` characters as readers count them.
 

@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 from api import logs
-from api.cli import bench, campaigns, decisions, deliveries, demo, imports, keys, log, replay, serve
+from api.cli import (
+    bench,
+    campaigns,
+    decisions,
+    deliveries,
+    demo,
+    imports,
+    keys,
+    log,
+    message,
+    replay,
+    serve,
+)
 from api.errors import ApiError
 from engine.errors import EngineError
 
@@ -27,6 +39,7 @@ app = typer.Typer(
 serve.add(app)
 imports.add(app)
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(message.app, name="message")
 app.add_typer(keys.app, name="keys")
 app.add_typer(log.app, name="log")
 decisions.add(app)

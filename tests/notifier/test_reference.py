@@ -63,7 +63,7 @@ and Web Push a send whose answer was lost is repeated under the same
 replacement tag, so that a phone shows it once, or dropped: the campaign says which. What was ever
 in doubt may have been shown, so nothing that its decision had reserved is released.
 
-Each channel has its own pace. FCM is sent at most {limits.RATES_PER_MIN["fcm"]:,} messages a minute.
+Each channel has its own pace. FCM is sent at most {limits.RATES_PER_MIN["fcm"]:,} a minute.
 After {limits.BREAKER_FAULTS} faults in a row a channel pauses, from
 {limits.BREAKER_PAUSE_MS // 1000} s up to {limits.BREAKER_PAUSE_MAX_MS // 1000} s or for as long as
 the provider asks; then a single message is tried. What waits meanwhile spends no attempts, and the
