@@ -29,8 +29,9 @@ check: $(READY) $(WEB) ## format, lint, imports and types
 	$(BIN)/mypy
 	cd web && npm run --silent check
 
-bench: $(READY) ## match and serve beside their rivals
+bench: $(READY) ## match beside its rivals, the whole engine, a server end to end
 	$(BIN)/balise bench match --zones 10000
+	$(BIN)/balise bench campaigns --zones 10000
 	$(BIN)/balise bench serve --zones 10000
 
 web: $(WEB) ## build the pages into api/static
