@@ -1,4 +1,4 @@
-"""Columns that cross the tracker's border: pings in, transitions out. One row a ping, no objects."""
+"""Columns that cross the tracker's border: pings in, transitions out; a row a ping, no objects."""
 
 from __future__ import annotations
 

@@ -20,7 +20,10 @@ class Circle(msgspec.Struct, frozen=True, kw_only=True, tag="circle"):
 
 
 class Corridor(msgspec.Struct, frozen=True, kw_only=True, tag="corridor"):
-    """All points at most `half_width_m` (geodesic, metres) from a line of two or more vertices."""
+    """All points at most `half_width_m` (geodesic, metres) from a line of two or more vertices.
+
+    A line that crosses the antimeridian carries longitudes that run on past 180.
+    """
 
     line: Ring
     half_width_m: float
@@ -43,7 +46,8 @@ class Zone(msgspec.Struct, frozen=True, kw_only=True):
     """A shape with the settings of its tracking. None means the default that design gives.
 
     exit_margin_m: how far beyond the edge a fix must be to leave (default max(10 % of the radius,
-        20 m); the radius of an area is that of the circle of equal area, of a corridor its half-width).
+        20 m); the radius of an area is that of the circle of equal area, that of a corridor its
+        half-width).
     accuracy_ceiling_m: a fix less accurate than this never enters (default max(100 m, radius / 2)).
     confirm_ms: presence must be confirmed by a fix at least this long after the first inside fix,
         all between them inside. exit_confirm_ms: the same for leaving.

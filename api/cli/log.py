@@ -91,7 +91,9 @@ def _state(data: Path, server: str, key: str) -> dict[str, Any]:
     from engine.log import info_folder
     from engine.snapshots import Snapshots
 
-    if server or (_folder(data) and holder(data) is not None):
+    if not server:
+        _folder(data)  # says what is missing
+    if server or holder(data) is not None:
         with reach(data, server, key) as client:
             found: dict[str, Any] = client.get("/v1/log")
             return found
