@@ -8,7 +8,7 @@ WEB     := api/static/.ready
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env web demo test check bench lock clean chromium
+.PHONY: help env web demo test check soak bench lock clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: $(READY) $(WEB) ## format, lint, imports and types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	cd web && npm run --silent check
+
+soak: $(READY) ## simulate crashes and faults with fresh seeds for an hour; ARGS="--minutes 600"
+	$(BIN)/python -m tests.simulator $(ARGS)
 
 bench: $(READY) ## match beside its rivals, the whole engine, a server end to end
 	$(BIN)/balise bench match --zones 10000

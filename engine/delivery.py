@@ -47,6 +47,21 @@ class _Open:
         return len(self.ended) >= self.count
 
 
+class _Clock:
+    """The shell's clock, and never behind the engine's now.
+
+    A wall clock that was ahead and is set back leaves the engine ahead for a while. What it
+    decides meanwhile is due at once, not when the wall clock comes by.
+    """
+
+    def __init__(self, clock: Clock, motor: Motor) -> None:
+        self._clock = clock
+        self._motor = motor
+
+    def now_ms(self) -> int:
+        return max(self._clock.now_ms(), self._motor.pipeline.now_ms)
+
+
 class Delivery:
     """Delivers what one motor decides."""
 
@@ -64,7 +79,7 @@ class Delivery:
         self.dispatcher = Dispatcher(
             outbox,
             channels,
-            clock=clock,
+            clock=_Clock(clock, motor),
             chance=chance,
             recheck=self._recheck,
             on_settled=self._settled,
@@ -82,10 +97,18 @@ class Delivery:
 
         unfinished: decisions of earlier runs, with how many of their notifications have not ended.
         """
+        self._take_up(unfinished)
+        await self.dispatcher.start()
+
+    async def resume(self, unfinished: Sequence[tuple[Decision, int]]) -> None:
+        """`start` for one who calls the dispatcher's `pump` from time to time."""
+        self._take_up(unfinished)
+        await self.dispatcher.recover()
+
+    def _take_up(self, unfinished: Sequence[tuple[Decision, int]]) -> None:
         for decision, left in unfinished:
             # What its other notifications came to is not known here: the caps stay reserved.
             self._open.setdefault(decision.id, _Open(decision, left, reached=True))
-        await self.dispatcher.start()
 
     async def stop(self) -> None:
         """Claim no more, let sends in flight end within a bound."""

@@ -170,6 +170,11 @@ class FileLog:
         self._durable_end = self._end = 0
         self._size = self._durable_size = 0
         self._files.make_folder(folder)
+        for name in self._files.names(folder):
+            if name.endswith(NEW_SUFFIX):
+                # A crash left it: it counts for nothing, and must not outlive what is erased.
+                with contextlib.suppress(OSError):
+                    self._files.remove(folder / name)
         self._segments = read_segments(self._files, folder)
         if self._segments:
             self._open_last()

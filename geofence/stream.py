@@ -545,8 +545,10 @@ def set_dwells(
     while m >= 0:
         r = members[m]
         if r["visit"] > 0:
+            # A phone's clock may be ahead of the engine's: what its fixes passed has been told.
+            past_ms = max(now_ms, visitors[r["visitor"]]["fix_ms"])
             step = 0
-            while step < zones[zone]["dwells"] and r["enter_ms"] + dwells[zone, step] <= now_ms:
+            while step < zones[zone]["dwells"] and r["enter_ms"] + dwells[zone, step] <= past_ms:
                 step += 1
             r["step"], r["armed"], r["due_ms"] = step, 0, NEVER
             if step < zones[zone]["dwells"]:

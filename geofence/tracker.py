@@ -273,6 +273,8 @@ class Tracker:
             self._edges_live -= int(self._zones[slot]["edge_count"])
             self._zones[slot]["live"] = 0
             self._zones[slot]["cross"] = 0
+            self._zones[slot]["dwells"] = 0
+            self._dwells[slot] = 0
             del self._zones_of_record[slot]
             del self._slots[self.zone_ids[slot]]
         self._note_crosses()
@@ -281,7 +283,7 @@ class Tracker:
     def put_dwells(self, zone_id: str, dwells_ms: Sequence[int], now_ms: int) -> None:
         """Set the dwell times of a zone, in place of all former ones; nothing is judged anew.
 
-        For visits in progress only instants after `now_ms` are still to come.
+        For visits in progress only instants after `now_ms` and their newest fix are still to come.
 
         Raises:
             ZoneUnknown: there is no such zone.
@@ -557,6 +559,7 @@ class Tracker:
         live, counts, dwells = arrays["live"], arrays["dwell_counts"], arrays["dwells"]
         if {i for i, lives in zip(ids, live, strict=True) if lives} != zones.keys():
             raise SnapshotInvalid("taken with other zones")
+        self._dwells = np.zeros((len(self._dwells), dwells.shape[1]), np.int32)
         for slot, (zone_id, lives) in enumerate(zip(ids, live, strict=True)):
             if lives:
                 zone = zones[zone_id]

@@ -553,3 +553,17 @@ def test_a_killed_process_loses_nothing_that_it_acknowledged(
         acknowledged = log.end
         log.close()
     assert acknowledged > 0
+
+
+def test_what_a_crash_left_unfinished_is_removed_at_opening() -> None:
+    """It counts for nothing, and may hold what was to be erased."""
+    files = SimulatedFiles(0)
+    log = FileLog(FOLDER, files=files)
+    put(log, *ticks(3))
+    log.close()
+    left = FOLDER / "00000000000000000003.new"
+    files.close(files.create(left))
+    again = FileLog(FOLDER, files=files)
+    assert left.name not in files.names(FOLDER)
+    assert again.end == 3
+    again.close()

@@ -223,6 +223,14 @@ def test_new_dwells_fire_only_where_their_instant_is_still_to_come():
     assert short(tracker.tick(90 * S)) == [("DWELL", "TIMER", 0, 90 * S)]
 
 
+def test_a_dwell_told_by_a_phone_ahead_of_the_engine_is_not_told_again_by_new_dwells():
+    tracker = tracker_of(circle(dwells_ms=(60 * S,)))
+    fix(tracker, 0, 0)
+    assert fix(tracker, 0, 70 * S, now=20 * S) == [("DWELL", "TIMER", 0, 60 * S)]
+    tracker.put_dwells("c", (60 * S, 90 * S), 20 * S)
+    assert short(tracker.tick(90 * S)) == [("DWELL", "TIMER", 0, 90 * S)]
+
+
 @pytest.mark.parametrize(
     "shape",
     [
