@@ -28,9 +28,6 @@ CHANGE_RECORDS_MAX: Final = 500
 CHANGE_BYTES_MAX: Final = 8 * 1024 * 1024
 """They are one record of the log; and a zone's outline of that size has 300,000 vertices."""
 
-IMPORT_RECORDS_MAX: Final = 100_000
-"""The size of index that a single engine is measured with."""
-
 VISITOR_CHARS_MAX: Final = 128
 """Room for a UUID with a prefix, or a SHA-512 in hex; ids are repeated in every record."""
 
@@ -55,11 +52,14 @@ BACKLOG_AFTER_MS: Final = 300_000
 FEEDERS_MAX: Final = 50_000
 """Devices of whose streaming app it is remembered what came last: about 50 MB."""
 
+FENCES_MAX: Final = 100
+"""What Android lets one app watch."""
+
+FENCES_IOS_MAX: Final = 20
+"""What iOS lets one app watch."""
+
 FEEDER_FAULTS_SHOWN_MAX: Final = 5
 """The last faults of an app; one that sends wrongly sends the same fault again and again."""
-
-QUARANTINED_SHOWN_MAX: Final = 10_000
-"""One entry a ping, so that a client can drop exactly the bad ones."""
 
 FIELD_ERRORS_MAX: Final = 100
 """A broken form has a few faults; a broken generator repeats one."""
@@ -85,6 +85,12 @@ PUSH_KEY_CHARS_MAX: Final = 128
 PUSH_TOKEN_CHARS_MAX: Final = 4_096
 """FCM tokens are about 200 characters and documented as unbounded."""
 
+AHEAD_MS: Final = 60_000
+"""A counter's clock may be this far ahead of ours."""
+
+COMMAND_TIMEOUT_S: Final = 300.0
+"""An import of 100,000 zones takes a minute; a command that waits for longer has hung."""
+
 SOCKETS_MAX: Final = 10_000
 """Open inbox sockets of one process: descriptors are limited to 65,536 on most systems."""
 
@@ -100,6 +106,9 @@ SOCKET_CLOSE_S: Final = 5.0
 SHUTDOWN_S: Final = 10.0
 """Time for requests in flight at Ctrl-C; under Docker's and systemd's patience."""
 
+BURST_S: Final = 10.0
+"""A caller that was idle may spend this many seconds' worth at once: an app that wakes up."""
+
 BUCKETS_MAX: Final = 50_000
 """Callers whose rate is remembered; beyond it the longest idle are forgotten."""
 
@@ -108,9 +117,6 @@ KEY_NAME_CHARS_MAX: Final = 80
 
 REFRESH_GRACE_S: Final = 60.0
 """A phone whose answer was lost on the way tries again within this time, with the same token."""
-
-SNIPPET_BYTES: Final = 40
-"""What is shown of a malformed body, around the place of the fault."""
 
 # Pages that watch the live map at once: a control room and its guests.
 LIVE_WATCHERS_MAX = 64

@@ -13,6 +13,7 @@ from api.figures import HttpFigures
 from api.ratelimit import Buckets
 from api.settings import Settings
 from engine.clock import Clock
+from engine.fences import FenceBook
 from engine.motor import Motor
 from engine.saving import Saver
 from engine.store import Store
@@ -44,8 +45,10 @@ class Service:
         self.saver = saver
         self.buckets = Buckets()
         self.figures = HttpFigures(motor)
+        self.fences = FenceBook(motor)
         self.hub = hub
         self.sockets: dict[web.WebSocketResponse, Caller] = {}
+        self.dispatcher: Dispatcher | None = None
         self.stopping = asyncio.Event()
         self._work: set[asyncio.Task[Any]] = set()
 
@@ -69,7 +72,6 @@ class Service:
         """Wait for all work that has begun, within bounds."""
         if self._work:
             await asyncio.wait(set(self._work), timeout=within_s)
-        self.dispatcher: Dispatcher | None = None
         """None where nothing is sent."""
         self.web_push_key = ""
         """The applicationServerKey that pages subscribe with; empty without Web Push."""

@@ -131,3 +131,8 @@ STOP_S = 10.0
 
 # Records of pings whose times are remembered for decisions that wait: more than arbitration takes.
 CAUSES_KEPT = 4_096
+
+# The circle at whose exit a phone asks for fences again: phones do not notice smaller ones, and
+# who comes from further away has time to ask.
+FENCES_REACH_M_MIN = 100.0
+FENCES_REACH_M_MAX = 50_000.0

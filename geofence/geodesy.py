@@ -29,6 +29,7 @@ EXIT_MARGIN_M_MIN = 20.0
 EXIT_MARGIN_SHARE = 0.1
 ACCURACY_CEILING_M_MIN = 100.0
 ACCURACY_CEILING_SHARE = 0.5
+COVER_SLACK = 1.001
 
 # The smallest radius of curvature of the ellipsoid (the meridian's, at the equator): an angle made
 # from a length with it is never too small, so boxes made with it never cut a shape.
@@ -107,6 +108,27 @@ def accuracy_ceiling_m(zone: Zone) -> float:
     if zone.accuracy_ceiling_m is not None:
         return zone.accuracy_ceiling_m
     return max(ACCURACY_CEILING_M_MIN, ACCURACY_CEILING_SHARE * radius_m(zone.shape))
+
+
+def covering_circle(shape: Shape) -> Circle:
+    """A circle that holds all of the shape; not always the smallest.
+
+    Edges are straight in lon/lat, so that those of some kilometres run outside of the geodesic
+    between their ends: their middles are measured too, and a thousandth is added.
+    """
+    if isinstance(shape, Circle):
+        return shape
+    rings = (shape.line,) if isinstance(shape, Corridor) else [part[0] for part in shape.parts]
+    corners = [np.asarray(ring) for ring in rings]
+    middles = [(corner[1:] + corner[:-1]) / 2 for corner in corners]
+    points = np.concatenate(corners + middles)
+    # Parts on either side of the antimeridian are brought together, near the first point.
+    points[:, 0] -= np.round((points[:, 0] - points[0, 0]) / 360) * 360
+    lon, lat = ((points.min(axis=0) + points.max(axis=0)) / 2).tolist()
+    reach_m = float(_distances_m(lon, lat, points).max()) * COVER_SLACK
+    if isinstance(shape, Corridor):
+        reach_m += shape.half_width_m
+    return Circle(lon=wrapped(lon), lat=lat, radius_m=reach_m)
 
 
 # -- boxes -------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ without one is of a phone that does not move.
 
 from __future__ import annotations
 
-from typing import Final
+import zlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from api import limits
 from api.errors import TooLarge
@@ -17,6 +19,9 @@ ENCRYPTED: Final = (
     "what it sends"
 )
 _KMH: Final = 1000 / 3600
+# Seconds of the years 2001 to 2024: an instant that nobody takes for a mistake.
+_TST_FIRST: Final = 1_000_000_000
+_TST_SPAN: Final = 700_000_000
 _MOVES: Final = frozenset({"location", "transition"})
 
 
@@ -60,7 +65,36 @@ def _take(item: object, index: int, sent: Sent) -> None:
         )
 
 
-def reply(sent: Sent) -> list[dict[str, object]]:
+class Waypoint(NamedTuple):
+    """A fence as the app watches it; a radius of 0 m lets one that it has been told of rest."""
+
+    zone: str
+    name: str
+    lon: float
+    lat: float
+    radius_m: float
+
+
+def reply(sent: Sent, waypoints: Sequence[Waypoint] = ()) -> list[dict[str, object]]:
     """What the app is answered; it passes over objects of types that it does not know."""
     told = {each.reason for each in sent.faults if each.reason == ENCRYPTED}
-    return [{"_type": "problem", "detail": reason} for reason in sorted(told)]
+    out: list[dict[str, object]] = [
+        {"_type": "problem", "detail": reason} for reason in sorted(told)
+    ]
+    if waypoints:
+        listed = {"_type": "waypoints", "waypoints": [_waypoint(each) for each in waypoints]}
+        out.append({"_type": "cmd", "action": "setWaypoints", "waypoints": listed})
+    return out
+
+
+def _waypoint(fence: Waypoint) -> dict[str, object]:
+    """The app on iOS knows a waypoint by `desc`, the one on Android by `tst`, a time in seconds."""
+    return {
+        "_type": "waypoint",
+        "desc": fence.name,
+        "lat": fence.lat,
+        "lon": fence.lon,
+        "rad": round(fence.radius_m),
+        "tst": _TST_FIRST + zlib.crc32(fence.zone.encode()) % _TST_SPAN,
+        "rid": fence.zone,
+    }

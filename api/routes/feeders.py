@@ -17,8 +17,10 @@ from api.calls import Call, Reply, Route
 from api.errors import FieldError, Malformed, NotFound, UnsupportedType
 from api.feeders import gpslogger, overland, owntracks, traccar
 from api.feeders.fixes import FORM, JSON, Decoder, Posted, Sent, draft, fault
+from engine.fences import Nearest, zone_name
 from engine.ingest import PingsReceipt, Refusal
 from geofence.columns import Status
+from geofence.geodesy import distance_m
 
 
 class FeedUrls(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class FeederBook:
 
     def __init__(self) -> None:
         self._states: OrderedDict[str, FeedState] = OrderedDict()
+        self._fences: OrderedDict[str, tuple[int, Nearest]] = OrderedDict()
 
     def state(self, device: str, created_ms: int) -> FeedState:
         """What is known of a device's app."""
@@ -75,6 +78,17 @@ class FeederBook:
         self._states.move_to_end(state.device)
         if len(self._states) > limits.FEEDERS_MAX:
             self._states.popitem(last=False)
+
+    def fences(self, device: str) -> tuple[int, Nearest | None]:
+        """What a device's app was told to watch, of which version of the zones."""
+        return self._fences.get(device, (0, None))
+
+    def put_fences(self, device: str, version: int, told: Nearest) -> None:
+        """Remember."""
+        self._fences[device] = (version, told)
+        self._fences.move_to_end(device)
+        if len(self._fences) > limits.FEEDERS_MAX:
+            self._fences.popitem(last=False)
 
 
 BOOK: Final = web.AppKey("feeders", FeederBook)
@@ -184,9 +198,38 @@ def _remember(
 
 
 async def from_owntracks(call: Call) -> web.Response:
-    """OwnTracks in HTTP mode."""
+    """OwnTracks in HTTP mode; it is told of the nearest zones where remote commands are allowed."""
     sent = await _take(call, "owntracks", owntracks.decode)
-    return _json(owntracks.reply(sent))
+    return _json(owntracks.reply(sent, await _waypoints(call, sent)))
+
+
+async def _waypoints(call: Call, sent: Sent) -> list[owntracks.Waypoint]:
+    """The fences to be told of, and those to rest; none while the phone is where it was told."""
+    caller, service, book = call.caller, call.service, call.request.app[BOOK]
+    visitor = service.motor.pipeline.visitors.find(caller.visitor)
+    if not sent.fixes or visitor is None or not visitor.allows("location"):
+        return []
+    here = max(sent.fixes, key=lambda fix: fix.fix_ms)
+    version, told = book.fences(caller.device)
+    if told is not None and version == service.fences.version:
+        around = told.ask_again
+        if distance_m(here.lon, here.lat, around.lon, around.lat) <= around.radius_m:
+            return []
+    found = await service.fences.nearest(here.lon, here.lat, limits.FENCES_IOS_MAX)
+    book.put_fences(caller.device, service.fences.version, found)
+    near = {fence.zone for fence in found.fences}
+    before = told.fences if told is not None else ()
+    gone = [fence for fence in before if fence.zone not in near]
+    return [
+        owntracks.Waypoint(
+            fence.zone,
+            zone_name(service.motor, fence.zone, visitor.languages),
+            fence.circle.lon,
+            fence.circle.lat,
+            fence.circle.radius_m if fence.zone in near else 0.0,
+        )
+        for fence in [*found.fences, *gone]
+    ]
 
 
 async def from_overland(call: Call) -> web.Response:
