@@ -48,6 +48,8 @@ class CatalogueBook:
     def __init__(self) -> None:
         self._records: dict[str, dict[str, Entry]] = {kind: {} for kind in TYPES}
         self._deleted: dict[tuple[str, str], int] = {}
+        self.revision = 0
+        """Goes up with every change: what was made from the records holds until it does."""
 
     def after(self, changes: Sequence[Change], records: Sequence[Any]) -> CatalogueBook:
         """The book as it will be after changes, with their decoded records; this one stays."""
@@ -58,12 +60,14 @@ class CatalogueBook:
             for kind, entries in self._records.items()
         }
         book._deleted = dict(self._deleted)
+        book.revision = self.revision
         for change, record in zip(changes, records, strict=True):
             book.put(change, record)
         return book
 
     def put(self, change: Change, record: Any) -> None:
         """Take a change with its decoded record, None where it deletes."""
+        self.revision += 1
         key = (change.kind, change.id)
         if record is None:
             self._records[change.kind].pop(change.id, None)

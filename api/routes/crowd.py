@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -11,12 +12,14 @@ from api import limits
 from api.calls import Call, Route
 from api.errors import Invalid, NotFound
 from content.fields import Persons
+from engine.crowd import Crowd, Level, Source, Trend
 from engine.records import Counter, Feed, Override
 from rules.campaigns import LevelName
 from rules.facts import LEVEL_NAMES
 
-AHEAD_MS = 60_000
-"""A counter's clock may be this far ahead of ours."""
+UNTOLD: Final = Crowd(
+    level=Level.UNKNOWN, persons=None, capacity=None, trend=Trend.FLAT, source=Source.NONE, at_ms=0
+)
 
 
 class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,13 +71,12 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 async def show(call: Call) -> Occupancy:
     """One zone's figure."""
-    return _occupancy(call, _zone(call))
+    return _occupancy(call, [_zone(call)])[0]
 
 
 async def show_all(call: Call) -> dict[str, list[Occupancy]]:
     """Every zone's figure."""
-    zones = sorted(call.service.motor.catalogue("zone"))
-    return {"items": [_occupancy(call, zone) for zone in zones]}
+    return {"items": _occupancy(call, sorted(call.service.motor.catalogue("zone")))}
 
 
 async def set_level(call: Call) -> Taken:
@@ -111,7 +113,7 @@ def _at_ms(call: Call, given: int | None) -> int:
     now_ms = call.service.motor.clock.now_ms()
     if given is None:
         return now_ms
-    if given > now_ms + AHEAD_MS:
+    if given > now_ms + limits.AHEAD_MS:
         raise Invalid.one("at_ms", "lies in the future")
     return given
 
@@ -123,22 +125,30 @@ def _zone(call: Call) -> str:
     return zone
 
 
-def _occupancy(call: Call, zone: str) -> Occupancy:
+def _occupancy(call: Call, zones: Sequence[str]) -> list[Occupancy]:
+    """The figures of zones; what is the same for all of them is worked out once."""
     pipeline = call.service.motor.pipeline
-    slot = pipeline.tracker.zone_slot(zone)
-    pipeline.crowd.grow(slot + 1)
-    found = pipeline.crowd.of(slot)
-    return Occupancy(
-        zone=zone,
-        level=LEVEL_NAMES[found.level],
-        persons=found.persons,
-        visitors=None if call.caller.kind == "device" else int(pipeline.tracker.occupancy()[slot]),
-        capacity=found.capacity,
-        trend=found.trend.name.lower(),
-        source=found.source.name.lower(),
-        at_ms=found.at_ms,
-        age_s=max(0, pipeline.now_ms - found.at_ms) / 1000,
-    )
+    crowd, tracker = pipeline.crowd, pipeline.tracker
+    trends = crowd.trends()
+    inside = None if call.caller.kind == "device" else tracker.occupancy()
+    out = []
+    for zone in zones:
+        slot = tracker.zone_slot(zone)
+        found = crowd.of(slot, trends) if slot < len(trends) else UNTOLD
+        out.append(
+            Occupancy(
+                zone=zone,
+                level=LEVEL_NAMES[found.level],
+                persons=found.persons,
+                visitors=None if inside is None else int(inside[slot]),
+                capacity=found.capacity,
+                trend=found.trend.name.lower(),
+                source=found.source.name.lower(),
+                at_ms=found.at_ms,
+                age_s=max(0, pipeline.now_ms - found.at_ms) / 1000,
+            )
+        )
+    return out
 
 
 ROUTES = (

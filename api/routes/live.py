@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from api import limits, sockets
-from api.calls import Call, Route
+from api.calls import Call, Reply, Route
 from api.errors import Unavailable
 from engine import clock as system
 from engine.effects import Effects
@@ -33,10 +33,19 @@ class LiveHub:
         self._queues: set[asyncio.Queue[bytes]] = set()
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Any = None
+        self._drawing = asyncio.Lock()
+        self._drawn = b""
+        self._drawn_version: tuple[int, bool] | None = None
 
-    def scene(self) -> dict[str, Any]:
-        """What does not move."""
-        return self._picture.scene(self.basemap)
+    async def scene(self) -> bytes:
+        """What does not move, as JSON; drawn in a thread, and once for all who ask."""
+        async with self._drawing:
+            version = self._picture.scene_version()
+            if version != self._drawn_version:
+                scenery = self._picture.scenery()
+                self._drawn = await asyncio.to_thread(self._picture.draw, scenery, self.basemap)
+                self._drawn_version = version
+            return self._drawn
 
     @contextlib.contextmanager
     def watch(self) -> Any:
@@ -91,9 +100,9 @@ def hub_of(app: web.Application) -> LiveHub:
     return app[LIVE]
 
 
-async def scene(call: Call) -> dict[str, Any]:
+async def scene(call: Call) -> Reply:
     """Destination, zones, places, basemap and campaigns."""
-    return hub_of(call.request.app).scene()
+    return Reply(body=msgspec.Raw(await hub_of(call.request.app).scene()))
 
 
 async def stream(call: Call) -> web.StreamResponse:

@@ -110,7 +110,8 @@ export interface Figures {
 export interface ZoneState {
   readonly id: string;
   readonly level: Level;
-  readonly occupancy: number;
+  /** Null where fewer real visitors are inside than may be told. */
+  readonly occupancy: number | null;
   readonly trend: Trend;
 }
 

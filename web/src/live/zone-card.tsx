@@ -6,9 +6,13 @@ import { Level } from "../ui/level.tsx";
 import type { LiveMap } from "./map/view.ts";
 import { scene, selectedZone, zoneStates } from "./store.ts";
 
+/** Of fewer real visitors than this it is not told how many they are. */
+const UNTOLD = "< 10";
+
 /** How full a zone is, in words: "132 of 300 · 44 %", or the bare count. */
-export function occupancyWords(occupancy: number, capacity: number | null): string {
+export function occupancyWords(occupancy: number | null, capacity: number | null): string {
   const text = messages.value.zones;
+  if (occupancy === null) return text.inside(UNTOLD);
   if (!capacity) return text.inside(formatCount(occupancy));
   const share = formatShare(occupancy / capacity);
   return `${text.ofCapacity(formatCount(occupancy), formatCount(capacity))} · ${share}`;
@@ -68,7 +72,7 @@ export function ZoneCard({ map, hovered }: { map: LiveMap; hovered: string | nul
           )}
         </div>
         <div class="zone-card-count tabular">
-          {occupancyWords(state?.occupancy ?? 0, capacity)}
+          {occupancyWords(state ? state.occupancy : 0, capacity)}
           {!capacity && <span class="faint"> · {text.noCapacity}</span>}
         </div>
       </div>

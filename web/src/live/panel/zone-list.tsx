@@ -21,7 +21,7 @@ function byLevel(a: Line, b: Line): number {
 function ZoneRow({ line, order }: { line: Line; order: number }) {
   const { zone, name, state } = line;
   const text = messages.value.zones;
-  const share = zone.capacity && state ? Math.min(1, state.occupancy / zone.capacity) : 0;
+  const share = zone.capacity && state ? Math.min(1, (state.occupancy ?? 0) / zone.capacity) : 0;
   const level = state?.level ?? "unknown";
   return (
     <li style={{ transform: `translateY(${order * ROW_PX}px)` }}>
@@ -38,7 +38,7 @@ function ZoneRow({ line, order }: { line: Line; order: number }) {
         <span class="zone-row-name">{name}</span>
         <Level level={level} />
         <span class="zone-row-count tabular">
-          {occupancyWords(state?.occupancy ?? 0, zone.capacity)}
+          {occupancyWords(state ? state.occupancy : 0, zone.capacity)}
         </span>
         {state && (
           <span class="trend" data-trend={state.trend} title={text[state.trend]}>
