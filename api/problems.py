@@ -93,7 +93,8 @@ KINDS: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (Overloaded, ProblemKind("overloaded", 429, "Busy",
      "The engine is behind; nothing was taken. Wait for `Retry-After` seconds and repeat.")),
     (LogRefused, ProblemKind("log-refused", 503, "Nothing can be stored",
-     "The log cannot be written (a full disk, for one); nothing was taken.")),
+     "The log cannot be written (a full disk, for one). What was sent is not acknowledged: send it "
+     "again later, which is safe, since duplicates are dropped.")),
     (Unavailable, UNAVAILABLE),
     (StoreUnavailable, UNAVAILABLE),
     (StoreRefused, UNAVAILABLE),
@@ -108,6 +109,8 @@ INTERNAL = ProblemKind(
 METHOD = ProblemKind(
     "method-not-allowed", 405, "Method not allowed", "The route exists for the methods of `Allow`."
 )
+
+_SYSTEM = (LogRefused, StoreRefused, StoreUnavailable)
 
 _BY_STATUS: dict[int, ProblemKind] = {
     kind.status: kind for _, kind in reversed(KINDS) if kind.slug not in ("overloaded",)
@@ -157,12 +160,14 @@ def of_error(error: Exception, request_id: str = "") -> web.Response:
     headers: dict[str, str] = {}
     if isinstance(error, RateLimited | Overloaded | Unavailable):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    if isinstance(error, LogRefused | StoreRefused | StoreUnavailable):
+    if isinstance(error, _SYSTEM):
         headers["Retry-After"] = "5"
     if isinstance(error, NotAuthenticated):
         invalid = ', error="invalid_token"' if error.expired else ""
         headers["WWW-Authenticate"] = f'Bearer realm="balise"{invalid}'
-    detail = str(error) if kind is not INTERNAL else INTERNAL.meaning
+    # What the system or the database says of itself is for the log, not for everybody.
+    is_told = kind is not INTERNAL and not isinstance(error, _SYSTEM)
+    detail = str(error) if is_told else kind.meaning
     if isinstance(error, Invalid) and len(error.errors) > 1:
         detail = f"{len(error.errors)} fields are wrong"
     return response(kind, detail, request_id=request_id, errors=errors, headers=headers)

@@ -42,14 +42,17 @@ async def health(_: Call) -> Health:
 
 
 async def ready(call: Call) -> Ready:
-    """Ready, or a problem that says why not."""
+    """Ready, or a problem that says which part is not; the log has what the system said."""
     motor = call.service.motor
     if call.service.stopping.is_set():
         raise Unavailable("stopping")
     if motor.blocked:
-        raise Unavailable(f"the log cannot be written: {motor.blocked}")
+        raise Unavailable("the log cannot be written" if not motor.failed else "the engine failed")
     if motor.store_blocked:
-        raise Unavailable(f"the store cannot be written: {motor.store_blocked}")
+        raise Unavailable("the store cannot be written")
+    dispatcher = call.service.dispatcher
+    if dispatcher is not None and dispatcher.failure is not None:
+        raise Unavailable("a channel has stopped to deliver; restart the server")
     return Ready(status="ready", now_ms=motor.pipeline.now_ms)
 
 

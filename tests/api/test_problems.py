@@ -102,3 +102,17 @@ def test_every_kind_of_problem_is_documented_once() -> None:
     slugs = [kind.slug for kind in kinds]
     assert len(slugs) == len(set(slugs))
     assert all(f"urn:balise:problem:{slug}`" in problems.markdown() for slug in slugs)
+
+
+def test_what_the_system_says_of_itself_is_not_told_and_what_to_do_is() -> None:
+    for error in (LogRefused(reason="/srv: disk full"), StoreUnavailable(reason="/srv: locked")):
+        assert b"/srv" not in _body(problems.of_error(error))
+    told = _body(problems.of_error(LogRefused(reason="disk full")))
+    assert b"nothing was taken" not in told
+    assert b"not acknowledged" in told
+    assert b"duplicates are dropped" in told
+
+
+def _body(answer: web.Response) -> bytes:
+    assert isinstance(answer.body, bytes)
+    return answer.body
