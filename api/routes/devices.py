@@ -152,6 +152,16 @@ class ProfileBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stay_until: dt.date | None = None
 
 
+class ProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a visitor besides devices. Days in ISO 8601."""
+
+    visitor: str
+    segments: tuple[str, ...]
+    attributes: dict[str, str | float | bool]
+    stay_from: str | None
+    stay_until: str | None
+
+
 async def register(call: Call) -> Registered:
     """Make a device and a visitor for it."""
     body = call.body(Registration)
@@ -269,10 +279,16 @@ async def consents(call: Call) -> ConsentsAnswer:
 
 async def put_consents(call: Call) -> ConsentsAnswer:
     """Record what a visitor consented to elsewhere."""
+    return await _change_consents(call, _visitor(call))
+
+
+def _visitor(call: Call) -> str:
+    """The visitor of the path, who may be new. Raises Invalid."""
     visitor = call.part("id")
-    if len(visitor) > limits.VISITOR_CHARS_MAX:
-        raise Invalid.one("id", f"at most {limits.VISITOR_CHARS_MAX} characters")
-    return await _change_consents(call, visitor)
+    visible = all(each.isprintable() and not each.isspace() for each in visitor)
+    if not 1 <= len(visitor) <= limits.VISITOR_CHARS_MAX or not visible:
+        raise Invalid.one("id", f"expected 1 to {limits.VISITOR_CHARS_MAX} visible characters")
+    return visitor
 
 
 async def record_consents(call: Call) -> ConsentsRecorded:
@@ -316,23 +332,23 @@ def _consent_rows(body: bytes, content_type: str) -> list[ConsentRow]:
     return rows
 
 
-async def put_profile(call: Call) -> Profile:
+async def put_profile(call: Call) -> ProfileAnswer:
     """Set a visitor's segments, attributes and stay."""
     body = call.body(ProfileBody)
     profile = Profile(
-        visitor=call.part("id"),
+        visitor=_visitor(call),
         segments=body.segments,
         attributes=body.attributes,
         stay_from=body.stay_from.isoformat() if body.stay_from else None,
         stay_until=body.stay_until.isoformat() if body.stay_until else None,
     )
     await call.service.motor.submit(profile)
-    return profile
+    return ProfileAnswer(**msgspec.structs.asdict(profile))
 
 
 async def erase(call: Call) -> None:
     """Forget a visitor: devices, tokens, consents, positions, decisions and messages."""
-    await _erase(call, call.part("id"))
+    await _erase(call, _visitor(call))
 
 
 async def erase_self(call: Call) -> None:
@@ -451,7 +467,7 @@ ROUTES = (
           answer=ConsentsAnswer, audited=True),
     Route(method="PUT", path="/v1/visitors/{id}/profile", handler=put_profile, tag="visitors",
           summary="Set a visitor's segments, attributes and stay", scopes=("visitors:write",),
-          body=ProfileBody, answer=Profile),
+          body=ProfileBody, answer=ProfileAnswer),
     Route(method="DELETE", path="/v1/visitors/{id}", handler=erase, tag="visitors",
           summary="Erase a visitor", scopes=("visitors:write",), status=204, audited=True),
 )  # fmt: skip

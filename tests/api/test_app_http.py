@@ -41,10 +41,20 @@ async def test_it_says_when_it_is_ready_and_why_when_it_is_not(doors: Any) -> No
     assert (await doors.call("GET", "/healthz", key="", status=200))["status"] == "ok"
     ready = await doors.call("GET", "/readyz", key="", status=200)
     assert ready == {"status": "ready", "now_ms": NOW_MS}
-    doors.motor.blocked = "no space left on device"
+    for part, words in (("blocked", "the log"), ("store_blocked", "the store")):
+        setattr(doors.motor, part, "(sqlite3.OperationalError) /srv/balise: no space left")
+        answer = await doors.call("GET", "/readyz", key="", status=503)
+        assert answer["detail"].startswith(words)
+        assert "sqlite3" not in answer["detail"]
+        assert "/srv" not in answer["detail"]
+        setattr(doors.motor, part, "")
+    lane = next(iter(doors.server.service.dispatcher._lanes.values()))
+    lane.failure = RuntimeError("secret")
     answer = await doors.call("GET", "/readyz", key="", status=503)
-    assert "no space left" in answer["detail"]
-    doors.motor.blocked = ""
+    assert "channel" in answer["detail"]
+    assert "secret" not in answer["detail"]
+    lane.failure = None
+    await doors.call("GET", "/readyz", key="", status=200)
     doors.server.service.stopping.set()
     await doors.call("GET", "/readyz", key="", status=503)
 
@@ -174,7 +184,25 @@ async def test_a_profile_with_impossible_dates_never_reaches_the_log(doors: Any)
         "stay_from": "2026-02-28",
     }
     shown = await doors.call("PUT", path, key="operator", json=body, status=200)
-    assert shown["stay_from"] == "2026-02-28"
+    assert shown == body | {"visitor": "v1", "stay_until": None}
+
+
+async def test_a_visitor_that_operators_name_has_an_id_of_visible_characters(doors: Any) -> None:
+    for visitor, status in (
+        ("v" * 128, 200), ("jeanne+1@example.org", 200), ("v" * 129, 422), ("a%20b", 422),
+        ("a%00b", 422), ("a%E2%80%8Bb", 422), ("%0A", 422),
+    ):  # fmt: skip
+        for method, path, body in (
+            ("PUT", "profile", {"segments": ["family"]}),
+            ("PUT", "consents", {"location": True}),
+        ):
+            answer = await doors.call(
+                method, f"/v1/visitors/{visitor}/{path}", key="operator", json=body, status=status
+            )
+            if status == 422:
+                assert [e["field"] for e in answer["errors"]] == ["id"]
+        status = 204 if status == 200 else status
+        await doors.call("DELETE", f"/v1/visitors/{visitor}", key="operator", status=status)
 
 
 # -- the inbox as a stream -------------------------------------------------------
