@@ -7,9 +7,6 @@ from collections import OrderedDict
 from api import limits
 from api.errors import RateLimited
 
-BURST_S = 10.0
-"""A caller that was idle may spend this many seconds' worth at once: an app that wakes up."""
-
 
 class Buckets:
     """Buckets by caller; the longest idle are forgotten, which only ever favours a caller."""
@@ -27,7 +24,7 @@ class Buckets:
         """
         if per_s <= 0:
             return
-        full = max(1.0, per_s * BURST_S)
+        full = max(1.0, per_s * limits.BURST_S)
         left, since_s = self._buckets.get(caller, (full, at_s))
         left = min(full, left + max(0.0, at_s - since_s) * per_s)
         if left < 1.0:

@@ -7,13 +7,13 @@ from aiohttp.test_utils import make_mocked_request
 
 from api import auth, limits, logs, proxies
 from api.errors import RateLimited
-from api.ratelimit import BURST_S, Buckets
+from api.ratelimit import Buckets
 from api.settings import Settings
 
 
 def test_a_bucket_allows_its_burst_then_its_rate() -> None:
     buckets = Buckets()
-    for _ in range(int(2 * BURST_S)):
+    for _ in range(int(2 * limits.BURST_S)):
         buckets.spend("a", per_s=2, at_s=100.0)
     with pytest.raises(RateLimited) as caught:
         buckets.spend("a", per_s=2, at_s=100.0)
