@@ -81,3 +81,6 @@ IMPORT_RECORDS_MAX: Final = 1_000_000
 NEAR_KM_MAX: Final = 300.0
 """A zone farther than this from its destination, which would be near were its coordinates
 swapped, has them swapped."""
+
+COLUMN_MAP_CHARS_MAX: Final = 6_000
+"""A map of columns travels in a query, and a request line has at most 8,190 bytes."""

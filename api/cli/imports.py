@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
+import zipfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from api.cli import show
+from api.cli.client import Client
 from api.cli.reach import DEFAULT_DATA, Data, Json, Key, ServerOption, reach
 from api.errors import Refused
 
+JSON = "application/json"
 SHOWN_MAX = 20
 """Problems printed for people; `--json` has them all."""
 
@@ -29,16 +36,44 @@ class Collection(StrEnum):
     CAMPAIGNS = "campaigns"
 
 
+class Format(StrEnum):
+    """How the file is written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    GEOJSON = "geojson"
+    DATATOURISME = "datatourisme"
+    SCHEMAORG = "schemaorg"
+    CSV = "csv"
+    GPX = "gpx"
+    ICAL = "ical"
+    OSM = "osm"
+
+
 def add(app: typer.Typer) -> None:
     """Add the command."""
     app.command("import")(import_)
 
 
 def import_(
-    collection: Annotated[Collection, typer.Argument(help="What the file holds.")],
+    collection: Annotated[Collection, typer.Argument(help="What is to be read of the file.")],
     file: Annotated[
-        Path, typer.Argument(help="GeoJSON (zones, places), JSON or NDJSON.", metavar="FILE")
+        Path,
+        typer.Argument(
+            help="A file of a known format, also gzipped, or the folder of a DATAtourisme flux.",
+            metavar="FILE",
+        ),
     ],
+    form: Annotated[
+        Format, typer.Option("--format", help="Found out by what the file holds, if not given.")
+    ] = Format.AUTO,
+    columns: Annotated[
+        Path | None,
+        typer.Option("--columns", help="Of CSV: a JSON file that says which column fills what."),
+    ] = None,
+    language: Annotated[
+        str, typer.Option("--language", help="Of texts without one; else the destination's.")
+    ] = "",
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend invalid polygons, and say what was changed.")
     ] = False,
@@ -51,15 +86,14 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import records. Good ones enter; bad ones are reported one by one, and the exit code is 1."""
-    body = read(file)
-    with reach(data, server, key) as client, Console(stderr=True).status(f"importing {file.name}"):
-        report = client.call(
-            "POST",
-            f"/v1/{collection}/import",
-            query={"repair": repair, "dry_run": dry_run},
-            body=body,
-            content_type="application/x-ndjson" if _is_lines(file) else "application/json",
-        ).body
+    body = packed(file) if file.is_dir() else read(file)
+    query: dict[str, Any] = {"repair": repair, "dry_run": dry_run, "language": language}
+    if form is not Format.AUTO:
+        query["format"] = form
+    if columns is not None:
+        query["columns"] = read(columns).decode("utf-8", "replace")
+    with reach(data, server, key) as client:
+        report = _sent(client, collection, query, body, file)
     if as_json:
         show.json(report)
     else:
@@ -68,16 +102,42 @@ def import_(
         raise typer.Exit(1)
 
 
+def _sent(
+    client: Client, collection: str, query: dict[str, Any], body: bytes, file: Path
+) -> dict[str, Any]:
+    """Send a file, and show how far the server is with it. Raises Refused."""
+    kind = "application/octet-stream"
+    if file.suffix in (".json", ".geojson", ".ndjson", ".jsonl"):
+        kind = "application/x-ndjson" if file.suffix in (".ndjson", ".jsonl") else JSON
+    bar = Progress(console=Console(stderr=True), transient=True)
+    with bar if sys.stderr.isatty() else contextlib.nullcontext():
+        task = bar.add_task(f"importing {file.name}", total=None)
+        for line in client.lines(
+            "POST", f"/v1/{collection}/import", query=query, body=body, content_type=kind
+        ):
+            if isinstance(line, dict) and "report" in line:
+                report: dict[str, Any] = line["report"]
+                return report
+            if isinstance(line, dict) and "of" in line:
+                bar.update(task, completed=line["done"], total=line["of"])
+    raise Refused("the server ended the import early: what was written is written, run it again")
+
+
+def packed(folder: Path) -> bytes:
+    """The JSON files of a folder as a zip archive. Raises Refused."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*.json")):
+            archive.writestr(str(file.relative_to(folder)), read(file))
+    return out.getvalue()
+
+
 def read(file: Path) -> bytes:
     """A file's bytes. Raises Refused."""
     try:
         return file.read_bytes()
     except OSError as error:
         raise Refused(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _is_lines(file: Path) -> bool:
-    return file.suffix in (".ndjson", ".jsonl")
 
 
 def _print(report: dict[str, Any], collection: str) -> None:
@@ -96,4 +156,7 @@ def _print(report: dict[str, Any], collection: str) -> None:
     left_out = len({problem["index"] for problem in report["problems"]})
     counts = ", ".join(f"{report[name]} {name}" for name in ("created", "updated", "unchanged"))
     nothing = " (dry run: nothing was changed)" if report["dry_run"] else ""
-    typer.echo(f"{report['read']} {collection} read: {counts}, {left_out} left out{nothing}")
+    others = f" ({report['others']} of other kinds passed over)" if report["others"] else ""
+    typer.echo(
+        f"{report['read']} {collection} read{others}: {counts}, {left_out} left out{nothing}"
+    )

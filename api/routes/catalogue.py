@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
-from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from api import limits, resources
 from api.auth import Scope
-from api.calls import JSON, Answerer, Call, Reply, Route, etag, if_version
-from api.errors import FieldError, Invalid, NotFound, NotModified
+from api.calls import Answerer, Call, Reply, Route, etag, if_version
+from api.errors import Invalid, NotFound, NotModified
+from api.routes import imports
 from content.destination import Destination
-from content.formats.report import ImportChange, ImportProblem, Report
 from engine.catalogue import TYPES
 from engine.ingest import Draft
 from engine.motor import REFUSALS
 from engine.records import CatalogueKind
 
 GEOJSON = "application/geo+json"
-NDJSON = "application/x-ndjson"
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,25 +28,6 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     limit: Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)] = limits.PAGE_DEFAULT
     cursor: str = ""
     tag: str = ""
-
-
-class ImportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """repair: mend invalid polygons, and say what was changed. dry_run: change nothing."""
-
-    repair: bool = False
-    dry_run: bool = False
-
-
-class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an import; `problems` were left out, `changes` made to read a record."""
-
-    read: int
-    created: int
-    updated: int
-    unchanged: int
-    dry_run: bool
-    problems: list[ImportProblem]
-    changes: list[ImportChange]
 
 
 def lister(kind: CatalogueKind) -> Answerer:
@@ -136,113 +114,6 @@ async def _change(call: Call, draft: Draft) -> int:
     return version
 
 
-class _Row(NamedTuple):
-    """A record of an import that is to be written; `index` is its place in the file."""
-
-    index: int
-    is_new: bool
-    draft: Draft
-
-
-def importer(kind: CatalogueKind) -> Answerer:
-    """The handler of imports: good records enter, bad ones are reported one by one."""
-
-    async def import_(call: Call) -> ImportAnswer:
-        query = call.query(ImportQuery)
-        # In a thread: a file may take seconds to read, and pings go on meanwhile.
-        report = await asyncio.to_thread(
-            resources.read_file,
-            kind,
-            call.body(bytes),
-            mend=query.repair,
-            destination=call.service.motor.pipeline.catalogue.destination,
-        )
-        rows, problems, unchanged = _sifted(call, kind, report)
-        if not query.dry_run:
-            refused: list[ImportProblem] = []
-            for part in _parts(rows):
-                refused += await _enter(call, part)
-            out = {problem.index for problem in refused}
-            rows = [row for row in rows if row.index not in out]
-            problems += refused
-        return ImportAnswer(
-            read=report.read,
-            created=sum(row.is_new for row in rows),
-            updated=sum(not row.is_new for row in rows),
-            unchanged=unchanged,
-            dry_run=query.dry_run,
-            problems=sorted(problems, key=lambda problem: problem.index),
-            changes=list(report.changes),
-        )
-
-    return import_
-
-
-def _sifted(
-    call: Call, kind: CatalogueKind, report: Report[Any]
-) -> tuple[list[_Row], list[ImportProblem], int]:
-    """The records of a file that are to be written, what is wrong with others, and how many are as
-    they were.
-    """
-    motor = call.service.motor
-    book = motor.pipeline.catalogue
-    held = motor.catalogue(kind)
-    problems = list(report.problems)
-    found: list[_Row] = []
-    unchanged = 0
-    bad = {problem.index for problem in problems}
-    rows = (row for row in range(report.read) if row not in bad)
-    for index, record in zip(rows, report.records, strict=False):
-        body = resources.encode(record)
-        # The reader has looked at the shapes of zones.
-        faults = [] if kind == "zone" else resources.faults(kind, record, book)
-        faults += resources.too_long(body)
-        if faults:
-            problems += [_problem(index, record.id, fault) for fault in faults]
-            continue
-        current = held.get(record.id)
-        if current is not None and resources.encode(current.record) == body:
-            unchanged += 1
-        else:
-            draft = Draft(kind=kind, id=record.id, body=body)
-            found.append(_Row(index, current is None, draft))
-    return found, problems, unchanged
-
-
-def _parts(rows: list[_Row]) -> Iterator[list[_Row]]:
-    """Rows that take effect together: each part is one record of the log."""
-    part: list[_Row] = []
-    size = 0
-    for row in rows:
-        more = len(row.draft.body or b"")
-        if part and (
-            len(part) >= limits.CHANGE_RECORDS_MAX or size + more > limits.CHANGE_BYTES_MAX
-        ):
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += more
-    if part:
-        yield part
-
-
-async def _enter(call: Call, part: list[_Row]) -> list[ImportProblem]:
-    """Write a part; where the engine refuses it, halve it until the bad records stand alone."""
-    try:
-        await call.service.motor.change([row.draft for row in part], author=call.caller.id)
-    except REFUSALS as error:
-        if len(part) == 1:
-            faults = resources.refused(error)
-            return [_problem(part[0].index, part[0].draft.id, fault) for fault in faults]
-        middle = len(part) // 2
-        return [*await _enter(call, part[:middle]), *await _enter(call, part[middle:])]
-    return []
-
-
-def _problem(index: int, record_id: str, fault: FieldError) -> ImportProblem:
-    return ImportProblem(index=index, id=record_id, field=fault.field, reason=fault.reason)
-
-
 async def zones_geojson(call: Call) -> Reply:
     """All zones as a GeoJSON FeatureCollection."""
     entries = call.service.motor.catalogue("zone")
@@ -275,14 +146,10 @@ def _routes(collection: str, kind: CatalogueKind) -> list[Route]:
     write_: Scope = "campaigns:write" if kind == "campaign" else "content:write"
     record = TYPES[kind]
     base, one = f"/v1/{collection}", f"/v1/{collection}/{{id}}"
-    geo = (GEOJSON,) if kind in ("zone", "place") else ()
     return [
         Route(method="GET", path=base, handler=lister(kind), tag=collection, scopes=(read,),
               summary=f"List {collection}", query=ListQuery, answer=list[record]),  # type: ignore[valid-type]
-        Route(method="POST", path=f"{base}/import", handler=importer(kind), tag=collection,
-              summary=f"Import {collection}: good records enter, bad ones are reported",
-              scopes=(write_,), body=bytes, takes=(JSON, NDJSON, *geo), query=ImportQuery,
-              bytes_max="import_bytes_max", answer=ImportAnswer, audited=True),
+        imports.route(collection, kind, write_),
         Route(method="GET", path=one, handler=getter(kind), tag=collection, scopes=(read,),
               summary=f"Show one of the {collection}, with its version as ETag", answer=record),
         Route(method="PUT", path=one, handler=putter(kind), tag=collection, scopes=(write_,),

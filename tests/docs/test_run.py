@@ -17,11 +17,13 @@ import pytest
 from tests.docs.pages import DOCS, ROOT
 from tests.docs.snippets import Block, blocks, missing
 
+CONTENT = DOCS / "guides" / "content.md"
 PAGES = (
     ROOT / "README.md",
     DOCS / "guides" / "operator.md",
     DOCS / "guides" / "app-developer.md",
     DOCS / "guides" / "marketer.md",
+    pytest.param(CONTENT, marks=pytest.mark.real_data),
 )
 SHOWN_ADDRESS = "127.0.0.1:8080"
 START_S = 120
@@ -81,7 +83,9 @@ def script(run: list[Block], address: str) -> str:
 
 @pytest.mark.timeout(START_S + RUN_S + 60)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_says_to_type_works(page: Path, tmp_path: Path) -> None:
+def test_what_a_page_says_to_type_works(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     found = blocks(page)
     run = [block for block in found if (block.language, block.mark) == ("sh", "run")]
     server = [block for block in found if (block.language, block.mark) == ("sh", "server")]
@@ -89,6 +93,8 @@ def test_what_a_page_says_to_type_works(page: Path, tmp_path: Path) -> None:
     assert len(server) == 1, "a page has one server"
     port = free_port()
     env = environment(port)
+    if page == CONTENT:
+        env["BALISE_TEST_DATA"] = str(request.getfixturevalue("data_dir"))
     with served(server[0].text.strip(), tmp_path, env):
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script(run, f"127.0.0.1:{port}")],
