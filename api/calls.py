@@ -152,7 +152,7 @@ def _handler(route: Route) -> Handler:
 async def _carry_out(call: Call) -> Any:
     result = await call.route.handler(call)
     if call.route.audited:
-        await _audit(call, call.route)
+        await audit(call, call.request.match_info.get("id", ""))
     return result
 
 
@@ -161,13 +161,13 @@ def check(call: Call) -> None:
     _allow(call.route, _caller(call.request, call.route, call.service))
 
 
-async def _audit(call: Call, route: Route) -> None:
+async def audit(call: Call, subject: str) -> None:
     """Write down who did it, and to what; never the body, which may hold secrets."""
     entry = AuditRow(
         at_ms=call.service.clock.now_ms(),
         who=call.caller.id,
-        what=f"{route.method} {route.path}",
-        subject=call.request.match_info.get("id", ""),
+        what=f"{call.route.method} {call.route.path}",
+        subject=subject,
     )
     await call.service.store.audit_add(entry)
 

@@ -13,15 +13,15 @@ from content.destination import Destination
 from content.errors import FormatInvalid, RecordInvalid
 from content.formats import sources
 from content.formats.jsonfile import read_records
-from content.formats.report import ImportProblem, Report, fault
+from content.formats.report import ImportChange, ImportProblem, Report, fault
 from content.formats.table import ColumnMap
-from engine.catalogue import TYPES, CatalogueBook
+from engine.catalogue import TYPES, CatalogueBook, Entry
 from engine.planner import supplied
 from engine.records import CatalogueKind
 from geofence.errors import GeometryInvalid, OverlapExceeded, ZoneInvalid
 from notifier import messages
 from rules import checks
-from rules.campaigns import AllOf, AnyOf, Campaign, Condition, FirstVisit, Not, Visited
+from rules.campaigns import AllOf, AnyOf, Campaign, Condition, FirstVisit, Not, Status, Visited
 
 CHANNELS: Final = frozenset({"fcm", "inbox", "log", "webhook", "webpush"})
 """Every channel that there is, set up here or not."""
@@ -38,6 +38,8 @@ COLLECTIONS: Final[Mapping[str, CatalogueKind]] = {
 """The collections' names in URLs and on the command line."""
 
 LIVE: Final = ("live", "scheduled")
+LABELS: Final = ("draft", "in_review", "scheduled")
+"""Statuses of a campaign that does not speak and never has: for those who work on it."""
 
 
 def decode(kind: CatalogueKind, body: bytes, record_id: str, known: CatalogueBook) -> Any:
@@ -49,13 +51,58 @@ def decode(kind: CatalogueKind, body: bytes, record_id: str, known: CatalogueBoo
     if not isinstance(document, dict):
         raise Malformed("expected an object")
     given = document.setdefault("id", record_id)
-    record = bodies.convert(document, TYPES[kind])
+    kept = _status_of(known.find(kind, record_id)) if kind == "campaign" else ""
+    if kept:
+        document.setdefault("status", kept)
+    record: Any = bodies.convert(document, TYPES[kind])
     if given != record_id:
         raise Invalid.one("id", f"{given!r} is not the id in the path, {record_id!r}")
     found = faults(kind, record, known)
+    if kept and not _may_become(kept, record.status):
+        found.append(FieldError(field="status", reason=_changed_by(kept, record_id)))
     if found:
         raise Invalid(found)
     return record
+
+
+def _status_of(stored: Campaign | None) -> Status:
+    return stored.status if stored else "draft"
+
+
+def _may_become(kept: Status, asked: Status) -> bool:
+    """Whether an edit may change a status: labels only; to speak takes a launch."""
+    return asked == kept or (asked in LABELS and kept in LABELS)
+
+
+def _changed_by(kept: Status, record_id: str) -> str:
+    return f"is {kept}; POST /v1/campaigns/{record_id}/launch, /pause or /end changes it"
+
+
+def edited(campaign: Campaign, stored: Campaign | None, *, four_eyes: bool) -> Campaign:
+    """A campaign as an edit leaves it: under four eyes a live one goes back into review."""
+    if four_eyes and campaign.status == "live" and campaign != stored:
+        return msgspec.structs.replace(campaign, status="in_review")
+    return campaign
+
+
+def with_statuses(
+    report: Report[Campaign], held: Mapping[str, Entry], *, four_eyes: bool
+) -> Report[Campaign]:
+    """The campaigns of a file with the status that each has here, and what that changed."""
+    records = []
+    changes = list(report.changes)
+    for index, record in zip(report.indices(), report.records, strict=True):
+        entry = held.get(record.id)
+        stored = entry.record if entry is not None else None
+        kept = _status_of(stored)
+        # A file's draft need not mean it: it is what a file that says nothing holds.
+        if record.status == "draft" or not _may_become(kept, record.status):
+            if record.status != "draft":
+                what = f"{record.status} in the file; it {_changed_by(kept, record.id)}"
+                changes.append(ImportChange(index=index, id=record.id, field="status", what=what))
+            record = msgspec.structs.replace(record, status=kept)
+        records.append(edited(record, stored, four_eyes=four_eyes))
+    return msgspec.structs.replace(report, records=tuple(records), changes=tuple(changes))
 
 
 def faults(kind: CatalogueKind, record: Any, known: CatalogueBook) -> list[FieldError]:

@@ -130,6 +130,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "`public_url` or `trusted_proxies`.",
         ),
     ] = False
+    four_eyes: Annotated[
+        bool,
+        Meta(
+            description="Launching a campaign takes somebody with `campaigns:approve` who is not "
+            "the one who edited it last, and editing a live one sends it back into review. "
+            "Broadcasting an alert takes `campaigns:approve`.",
+        ),
+    ] = False
     fcm_service_account: Annotated[
         str,
         Meta(

@@ -9,12 +9,14 @@ import msgspec
 import typer
 
 from api.cli import show
-from api.cli.client import segment
+from api.cli.client import Client, segment
 from api.cli.imports import read
 from api.cli.reach import DEFAULT_DATA, Data, Json, Key, ServerOption, reach
 from api.errors import Refused
 
 app = typer.Typer(help="Campaigns: add, list, launch, pause, end.", no_args_is_help=True)
+MADE_BY = {"live": "launch", "paused": "pause", "ended": "end"}
+"""Statuses that files may ask for, and the command that makes each."""
 Id = Annotated[str, typer.Argument(help="The campaign's id.", metavar="ID")]
 
 
@@ -28,7 +30,7 @@ def add(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Make campaigns, or replace those with the same id."""
+    """Make campaigns, or replace those with the same id. One whose file says `live` is launched."""
     try:
         found = msgspec.json.decode(read(file))
     except msgspec.MsgspecError as error:
@@ -40,12 +42,29 @@ def add(
             record_id = campaign.get("id") if isinstance(campaign, dict) else None
             if not isinstance(record_id, str) or not record_id:
                 raise Refused(f"{file}: campaign {at} has no id")
-            made.append(client.send("PUT", f"/v1/campaigns/{segment(record_id)}", campaign))
+            made.append(_add(client, record_id, campaign))
     if as_json:
         show.json(made)
         return
     for campaign in made:
         typer.echo(f"{campaign['id']}: {campaign.get('status', 'draft')}")
+
+
+def _add(client: Client, record_id: str, campaign: dict[str, Any]) -> Any:
+    """Make or replace one, and launch it where its file asks for that."""
+    path = f"/v1/campaigns/{segment(record_id)}"
+    asked = campaign.get("status")
+    if asked in MADE_BY:
+        campaign = {name: value for name, value in campaign.items() if name != "status"}
+    made = client.send("PUT", path, campaign)
+    if asked == "live" and made["status"] != "live":
+        return client.send("POST", f"{path}/launch")
+    if asked in MADE_BY and made["status"] != asked:
+        show.note(
+            f"{record_id} is {made['status']}; `balise campaign {MADE_BY[asked]} {record_id}` "
+            f"makes it {asked}"
+        )
+    return made
 
 
 @app.command("list")

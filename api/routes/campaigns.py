@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from api import resources
+from api import limits, resources
 from api.calls import Answerer, Call, Reply, Route, etag, if_version
-from api.errors import Invalid, NotFound, NotPossible
+from api.errors import Invalid, NotAllowed, NotFound, NotPossible
 from api.routes.catalogue import write
 from rules.campaigns import Broadcast, Campaign, Status
 
@@ -32,6 +32,10 @@ ACTIONS: Final[dict[tuple[Status, Action], Status]] = {
 """What each action makes of a campaign's status; what is not here is not possible."""
 
 
+EDITS: Final = frozenset({"PUT /v1/campaigns/{id}", "POST /v1/campaigns/import"})
+"""What the audit trail says of edits; launching, pausing and ending are none."""
+
+
 class BroadcastBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an alert is told; by default in its own words, worth reading for an hour."""
 
@@ -51,6 +55,7 @@ def actor(action: Action) -> Answerer:
             raise NotPossible(f"a campaign that is {entry.record.status} cannot {action}")
         changed = msgspec.structs.replace(entry.record, status=status)
         if status == "live":
+            await _second_pair_of_eyes(call)
             book = call.service.motor.pipeline.catalogue
             faults = resources.campaign_faults(changed, book, live=True)
             if faults:
@@ -64,8 +69,30 @@ def actor(action: Action) -> Answerer:
     return act
 
 
+async def _second_pair_of_eyes(call: Call) -> None:
+    """Where the setting asks for it: an approver who is not the last editor. Raises NotAllowed."""
+    if not call.service.settings.four_eyes:
+        return
+    call.caller.needs("campaigns:approve")
+    before: int | None = None
+    while True:
+        page = await call.service.store.audit(
+            before=before, limit=limits.PAGE_MAX, subject=call.part("id")
+        )
+        for row in page.rows:
+            if row.what in EDITS:
+                if row.who == call.caller.id:
+                    raise NotAllowed(f"{row.who} edited it last: somebody else launches it")
+                return
+        if page.next is None:
+            return
+        before = page.next
+
+
 async def broadcast(call: Call) -> Reply:
     """Tell an alert to everyone in its zones now, by a campaign made for it."""
+    if call.service.settings.four_eyes:
+        call.caller.needs("campaigns:approve")
     book = call.service.motor.pipeline.catalogue
     alert = book.find("alert", call.part("id"))
     if alert is None:
@@ -111,6 +138,7 @@ ROUTES = (
         for action in ("launch", "pause", "end")
     ),
     Route(method="POST", path="/v1/alerts/{id}/broadcast", handler=broadcast, tag="alerts",
-          scopes=("campaigns:write",), summary="Tell an alert to everyone in its zones now",
+          scopes=("campaigns:write", "campaigns:approve"),
+          summary="Tell an alert to everyone in its zones now",
           body=BroadcastBody, answer=Campaign, status=201, audited=True),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from api import limits, resources
 from api.auth import Scope
 from api.calls import Answerer, Call, Reply, Route, etag, if_version
 from api.errors import Invalid, NotFound, NotModified
-from api.routes import imports
+from api.routes import exports, imports
 from content.destination import Destination
 from engine.catalogue import TYPES
 from engine.ingest import Draft
@@ -74,9 +74,12 @@ def putter(kind: CatalogueKind) -> Answerer:
         motor = call.service.motor
         record_id = call.part("id")
         record = resources.decode(kind, call.body(bytes), record_id, motor.pipeline.catalogue)
-        existed = record_id in motor.catalogue(kind)
+        stored = motor.catalogue(kind).get(record_id)
+        if kind == "campaign":
+            four_eyes = call.service.settings.four_eyes
+            record = resources.edited(record, stored and stored.record, four_eyes=four_eyes)
         version = await write(call, kind, record, if_version(call.request))
-        return Reply(body=record, status=200 if existed else 201, headers={"ETag": etag(version)})
+        return Reply(body=record, status=200 if stored else 201, headers={"ETag": etag(version)})
 
     return put
 
@@ -168,5 +171,6 @@ ROUTES = (
     Route(method="PUT", path="/v1/destination", handler=put_destination, tag="destination",
           scopes=("content:write",), summary="Set the destination", body=Destination,
           answer=Destination, audited=True),
+    *exports.ROUTES,
     *(route for name, kind in resources.COLLECTIONS.items() for route in _routes(name, kind)),
 )  # fmt: skip

@@ -12,10 +12,10 @@ from api import limits
 from api.calls import Call, Route
 from api.errors import Invalid, NotFound
 from content.fields import Persons
-from engine.crowd import Crowd, Level, Source, Trend
+from engine.crowd import Crowd, Source, Trend
 from engine.records import Counter, Feed, Override
 from rules.campaigns import LevelName
-from rules.facts import LEVEL_NAMES
+from rules.facts import LEVEL_NAMES, Level
 
 UNTOLD: Final = Crowd(
     level=Level.UNKNOWN, persons=None, capacity=None, trend=Trend.FLAT, source=Source.NONE, at_ms=0

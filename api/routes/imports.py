@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from api import bodies, limits, resources
 from api.auth import Scope
-from api.calls import JSON, Answerer, Call, Route
+from api.calls import JSON, Answerer, Call, Route, audit
 from api.errors import FieldError
 from content import limits as content_limits
 from content.formats.report import ImportChange, ImportProblem, Report
@@ -118,6 +118,10 @@ async def _import(
 ) -> ImportAnswer:
     """Write what a file holds; `told` is kept informed of how far that is."""
     query = call.query(ImportQuery)
+    if kind == "campaign":
+        held = call.service.motor.catalogue(kind)
+        four_eyes = call.service.settings.four_eyes
+        report = resources.with_statuses(report, held, four_eyes=four_eyes)
     rows, problems, unchanged = _sifted(call, kind, report)
     if not query.dry_run:
         refused: list[ImportProblem] = []
@@ -130,6 +134,9 @@ async def _import(
         out = {(problem.index, problem.id) for problem in refused}
         rows = [row for row in rows if (row.at, row.draft.id) not in out]
         problems += refused
+        if kind == "campaign":  # who edited each last is asked for when it is launched
+            for row in rows:
+                await audit(call, row.draft.id)
     return ImportAnswer(
         read=report.read,
         others=report.others,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api import limits
+from api.settings import Settings
 from geofence import limits as geofence_limits
 from tests.api.conftest import CAMPAIGN, ZONE
 
@@ -262,6 +263,72 @@ async def test_a_campaign_goes_through_its_life_and_no_other(doors: Any) -> None
     assert (await doors.call("POST", f"{path}/end"))["status"] == "ended"
     await doors.call("POST", f"{path}/launch", status=409)
     await doors.call("POST", "/v1/campaigns/none/launch", status=404)
+
+
+async def test_an_edit_keeps_a_campaigns_status_and_only_a_launch_lets_it_speak(doors: Any) -> None:
+    await doors.call("PUT", "/v1/zones/lake", json=ZONE)
+    path = "/v1/campaigns/paddle"
+    for status in ("live", "paused", "ended"):
+        answer = await doors.call(
+            "PUT", path, key="editor", json=CAMPAIGN | {"status": status}, status=422
+        )
+        (fault,) = answer["errors"]
+        assert fault["field"] == "status"
+        assert f"POST {path}/launch" in fault["reason"]
+    await doors.call("PUT", path, key="editor", json=CAMPAIGN | {"status": "in_review"}, status=201)
+    await doors.call("POST", f"{path}/launch", status=200)
+    for status in ({}, {"status": "live"}):
+        edited = CAMPAIGN | {"name": "Paddle at dawn"} | status
+        assert (await doors.call("PUT", path, key="editor", json=edited))["status"] == "live"
+    await doors.call("PUT", path, key="editor", json=CAMPAIGN | {"status": "draft"}, status=422)
+    assert doors.motor.catalogue("campaign")["paddle"].record.status == "live"
+
+
+async def test_an_import_keeps_the_status_of_campaigns_and_says_how_to_launch_new_ones(
+    doors: Any,
+) -> None:
+    await doors.call("PUT", "/v1/zones/lake", json=ZONE)
+    await doors.call("PUT", "/v1/campaigns/paddle", json=CAMPAIGN, status=201)
+    await doors.call("POST", "/v1/campaigns/paddle/launch", status=200)
+    changed = CAMPAIGN | {"name": "Paddle at dawn"}
+    report = await doors.call(
+        "POST", "/v1/campaigns/import", key="editor", status=200,
+        **_ndjson(changed, changed | {"id": "new", "status": "live"}),
+    )  # fmt: skip
+    assert (report["created"], report["updated"], report["problems"]) == (1, 1, [])
+    (change,) = report["changes"]
+    assert (change["id"], change["field"]) == ("new", "status")
+    assert "POST /v1/campaigns/new/launch" in change["what"]
+    held = doors.motor.catalogue("campaign")
+    assert {key: entry.record.status for key, entry in held.items()} == {
+        "paddle": "live",
+        "new": "draft",
+    }
+
+
+@pytest.mark.parametrize("settings", [Settings(four_eyes=True, address_requests_per_s=0)])
+async def test_under_four_eyes_an_approver_launches_what_somebody_else_edited_last(
+    doors: Any, settings: Settings
+) -> None:
+    await doors.call("PUT", "/v1/zones/lake", json=ZONE)
+    path = "/v1/campaigns/paddle"
+    await doors.call("PUT", path, key="admin", json=CAMPAIGN, status=201)
+    await doors.call("POST", f"{path}/launch", key="editor", status=403)
+    answer = await doors.call("POST", f"{path}/launch", key="admin", status=403)
+    assert "edited it last" in answer["detail"]
+    await doors.call("POST", f"{path}/launch", key="approver", status=200)
+    await doors.call("POST", f"{path}/pause", key="editor", status=200)
+    await doors.call("POST", f"{path}/launch", key="approver", status=200)
+    same = await doors.call("PUT", path, key="editor", json=CAMPAIGN, status=200)
+    assert same["status"] == "live"
+    edited = CAMPAIGN | {"name": "Paddle at dawn"}
+    assert (await doors.call("PUT", path, key="editor", json=edited))["status"] == "in_review"
+    await doors.call("POST", f"{path}/launch", key="admin", status=200)
+    again = edited | {"name": "Paddle at noon"}
+    await doors.call("POST", "/v1/campaigns/import", key="admin", status=200, **_ndjson(again))
+    assert doors.motor.catalogue("campaign")["paddle"].record.status == "in_review"
+    await doors.call("POST", f"{path}/launch", key="admin", status=403)
+    await doors.call("POST", f"{path}/launch", key="approver", status=200)
 
 
 async def test_a_campaign_that_would_fail_is_not_launched_and_says_why(doors: Any) -> None:

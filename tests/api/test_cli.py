@@ -86,6 +86,13 @@ async def test_campaigns_are_added_listed_and_launched(server: Server, tmp_path:
     assert "enter" in listed.stdout
     shown = await command(server, "campaign", "list", "--json")
     assert [c["status"] for c in json.loads(shown.stdout)] == ["live"]
+    two = [
+        CAMPAIGN | {"id": "two", "status": "live"},
+        CAMPAIGN | {"id": "three", "status": "ended"},
+    ]
+    added = await command(server, "campaign", "add", write(tmp_path / "d.json", two))
+    assert added.stdout == "two: live\nthree: draft\n"
+    assert "`balise campaign end three` makes it ended" in added.stderr
     with pytest.raises(Refused, match="there is no campaign none"):
         await command(server, "campaign", "pause", "none")
     broken = write(tmp_path / "b.json", CAMPAIGN | {"wrong": 1, "ttl_s": "x"})
