@@ -33,3 +33,6 @@ ZONES_A_REQUEST: Final = 20_000
 
 CONNECTIONS_MAX: Final = 1_000
 """One load process; more would measure the load process itself."""
+
+DEVICES_MAX: Final = 100_000
+"""Of an alert: as many messages as the stand-in for FCM keeps to be counted."""

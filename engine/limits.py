@@ -136,3 +136,7 @@ CAUSES_KEPT = 4_096
 # who comes from further away has time to ask.
 FENCES_REACH_M_MIN = 100.0
 FENCES_REACH_M_MAX = 50_000.0
+
+# Causes within one record whose rendered messages are kept: an alert has one, a busy second a few
+# hundred.
+MESSAGES_SHARED_MAX = 1_024

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 import structlog
 
+from engine import limits
 from engine.pipeline import Pipeline
 from engine.records import Device
 from notifier import plan as planning
-from notifier.messages import Message
+from notifier.errors import TemplateRefused
+from notifier.messages import Message, Rendered, used
 from notifier.notifications import Notification
 from notifier.variables import sample
 from rules.campaigns import AllOf, AnyOf, Campaign, Condition, Event, EventSoon, Near
@@ -75,6 +77,10 @@ class Planner:
         self._pipeline = pipeline
         self._channels = channels
         self._messages: dict[tuple[str, int, str | None], Message] = {}
+        self._impersonal: dict[tuple[str, int, str | None], bool] = {}
+        # Of the record at hand: an alert to everyone is rendered once a language, not once a phone.
+        self._shared: dict[tuple[Any, ...], tuple[dict[str, Any], dict[Any, Rendered]]] = {}
+        self._shared_at = -1
 
     def notifications(self, decision: Decision) -> tuple[Notification, ...]:
         """What a decision to send makes; nothing for the others."""
@@ -85,6 +91,8 @@ class Planner:
         if visitor is None or campaign is None:
             return ()
         destination = self._pipeline.catalogue.destination
+        message = self._message(campaign, decision)
+        variables, rendered = self._filled(decision, message)
         plan = planning.plan(
             planning.Request(
                 decision_id=decision.id,
@@ -97,16 +105,17 @@ class Planner:
                 expires_ms=decision.expires_ms,
                 collapse_key=decision.collapse_key or None,
                 in_doubt="resend" if decision.resend_in_doubt else "drop",
-                variables=self.variables(decision),
+                variables=variables,
                 variant=decision.variant,
             ),
-            self._message(campaign, decision),
+            message,
             [each for device in visitor.devices.values() for each in addresses(device)],
             planning.Home(
                 default_language=destination.default_language if destination else "en",
                 time_zone=self._pipeline.facts.destination.time_zone,
             ),
             self._channels,
+            rendered,
         )
         for skipped in plan.skipped:
             if skipped.reason == "render_failed":
@@ -114,6 +123,36 @@ class Planner:
                     "message.not_rendered", campaign=decision.campaign, detail=skipped.detail
                 )
         return plan.notifications
+
+    def _filled(
+        self, decision: Decision, message: Message
+    ) -> tuple[dict[str, Any], dict[Any, Rendered]]:
+        """The values of a decision's message, and what was rendered with them before.
+
+        While one record's decisions are planned the state stands still, so that decisions with the
+        same cause share them, unless the message speaks of the visitor.
+        """
+        told = (decision.campaign, decision.version, decision.variant)
+        impersonal = self._impersonal.get(told)
+        if impersonal is None:
+            impersonal = self._impersonal[told] = _is_impersonal(message)
+        if not impersonal:
+            return self.variables(decision), {}
+        if self._shared_at != self._pipeline.end:
+            self._shared.clear()
+            self._shared_at = self._pipeline.end
+        cause = decision.trigger
+        dwell_ms = None if cause.enter_ms is None else cause.at_ms - cause.enter_ms
+        key = (
+            *told, cause.zone, cause.place, cause.event, dwell_ms, decision.decided_ms,
+            msgspec.json.encode(decision.variables),
+        )  # fmt: skip
+        found = self._shared.get(key)
+        if found is None:
+            if len(self._shared) >= limits.MESSAGES_SHARED_MAX:
+                self._shared.clear()
+            found = self._shared[key] = (self.variables(decision), {})
+        return found
 
     def variables(self, decision: Decision) -> dict[str, Any]:
         """Raw values for the message's templates, as notifier.variables names them."""
@@ -205,6 +244,13 @@ class Planner:
             "summary": record.summary,
             "website": getattr(record, "website", None),
         }
+
+
+def _is_impersonal(message: Message) -> bool:
+    try:
+        return "visitor" not in used(message)
+    except TemplateRefused:  # rendering will say why
+        return False
 
 
 def preview_values(

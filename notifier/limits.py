@@ -140,6 +140,10 @@ FCM_RETRY_QUOTA_MS: Final = 60_000
 FCM_RETRY_UNAVAILABLE_MS: Final = 1_000
 """FCM: without Retry-After, back off exponentially from a second after a 5xx."""
 
+FCM_FRAMES_KEPT: Final = 256
+"""Encoded messages kept for those who get the same words: some languages by a few platforms by
+the seconds that their times to live fall into."""
+
 TOKEN_REFRESH_S: Final = 20.0
 """One exchange of the service account for an access token."""
 

@@ -103,6 +103,15 @@ def render(message: Message, *, values: Mapping[str, Any], reader: Reader) -> Re
     )
 
 
+def used(message: Message) -> frozenset[str]:
+    """The variables that a message's templates speak of, by their first word.
+
+    Raises:
+        TemplateRefused: a template that `check` would have refused.
+    """
+    return frozenset().union(*(templates.names(source) for _, source, _ in _sources(message)))
+
+
 def check(
     message: Message, names: Collection[str] | None, default_language: str
 ) -> tuple[Problem, ...]:

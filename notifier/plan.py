@@ -88,11 +88,14 @@ def plan(
     devices: Sequence[Device],
     home: Home,
     all_channels: Sequence[str] = ("fcm", "inbox", "log"),
+    rendered: dict[tuple[str, ...], messages.Rendered] | None = None,
 ) -> Plan:
     """The notifications that tell a visitor: a function of its arguments and of nothing else.
 
     Without consent there are none, nor from `expires_ms` on. An address gets one at most, however
     many devices claim it. A message that cannot be filled in is skipped, never sent with a hole.
+    rendered: the message with these very variables, by languages, as far as it was needed before;
+    what is rendered here is added.
     """
     if not request.push_consent:
         return _none("no_consent")
@@ -100,7 +103,7 @@ def plan(
         return _none("expired")
     notifications: list[Notification] = []
     skipped: list[Skipped] = []
-    rendered: dict[tuple[str, ...], messages.Rendered] = {}
+    rendered = {} if rendered is None else rendered
     for device in _targets(request, devices, all_channels, skipped):
         wanted = device.languages or request.languages
         try:

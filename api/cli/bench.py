@@ -91,6 +91,23 @@ def campaigns(
 
 
 @app.command()
+def alert(
+    devices: Annotated[
+        int, typer.Option("--devices", min=1, max=100_000, help="Phones that are told.")
+    ] = 100_000,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where the data are for the time.", file_okay=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """A closure alert to everyone in a zone: from the change until the provider has it all."""
+    from benchmarks import alert as race
+
+    _run(race.run, race.render, devices, as_json=as_json, folder=folder)
+
+
+@app.command()
 def serve(
     zones: Zones = 10_000,
     visitors: Visitors = 20_000,

@@ -44,6 +44,7 @@ class FcmChannel:
     ) -> None:
         self._tokens = ServiceAccountTokens(service_account)
         self._url = fcm_wire.send_url(endpoint, self._tokens.project_id)
+        self._encoder = fcm_wire.Encoder()
         self._connections = connections
         self._timeout = aiohttp.ClientTimeout(
             total=limits.FCM_CONNECT_S + answer_s,
@@ -65,6 +66,8 @@ class FcmChannel:
         session = self._session
         if session is None:
             raise ChannelClosed(name=self.name)
+        if len(batch) == 1:  # spares a task a message
+            return [await self._one(session, batch[0], now_ms)]
         return await asyncio.gather(*(self._one(session, each, now_ms) for each in batch))
 
     async def close(self) -> None:
@@ -78,7 +81,7 @@ class FcmChannel:
         self, session: aiohttp.ClientSession, notification: Notification, now_ms: int
     ) -> Outcome:
         try:
-            body = fcm_wire.encode(notification, now_ms)
+            body = self._encoder.encode(notification, now_ms)
         except ValueError as error:
             return Failed(reason=f"not encodable: {error}"[: limits.REASON_CHARS_MAX])
         refused: str | None = None

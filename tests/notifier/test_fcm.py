@@ -375,3 +375,26 @@ async def test_the_loop_is_not_blocked_while_a_token_is_fetched(fcm: Fcm) -> Non
     assert ticks > 10
     ticking.cancel()
     await channel.close()
+
+
+@pytest.mark.parametrize("platform", ["android", "ios", "web", ""])
+def test_what_is_encoded_once_for_all_is_what_is_encoded_for_each(platform: str) -> None:
+    encoder = fcm_wire.Encoder()
+    for number in range(5):
+        for kind in ("token", "fid"):
+            made = notification(
+                number, platform=platform, address=f'a"\\é{number}', address_kind=kind, body="é 🛶"
+            )
+            for now_ms in (NOW_MS, NOW_MS + 1_000):
+                alone = msgspec.json.decode(fcm_wire.encode(made, now_ms))
+                assert msgspec.json.decode(encoder.encode(made, now_ms)) == alone
+    with pytest.raises(ValueError, match="empty"):
+        encoder.encode(notification(address=""), NOW_MS)
+
+
+def test_other_words_are_not_taken_for_the_same() -> None:
+    encoder = fcm_wire.Encoder()
+    for number in range(2 * limits.FCM_FRAMES_KEPT):
+        made = notification(title=f"title {number}")
+        body = msgspec.json.decode(encoder.encode(made, NOW_MS))
+        assert body["message"]["notification"]["title"] == f"title {number}"
