@@ -31,6 +31,7 @@ from api.routes import (
     ops,
     pings,
     preview,
+    stream,
 )
 from api.service import CALLER, SERVICE, Service
 from engine import clock as system
@@ -67,6 +68,7 @@ def routes() -> list[Route]:
         *devices.ROUTES,
         *feeders.ROUTES,
         *fences.ROUTES,
+        *stream.ROUTES,
         *catalogue.ROUTES,
         *campaigns.ROUTES,
         *preview.ROUTES,

@@ -94,6 +94,12 @@ COMMAND_TIMEOUT_S: Final = 300.0
 SOCKETS_MAX: Final = 10_000
 """Open inbox sockets of one process: descriptors are limited to 65,536 on most systems."""
 
+STREAM_FRAMES_MAX: Final = 8
+"""Frames of one stream that wait for their receipt; the next is not read before one is given."""
+
+FRAME_ID_CHARS_MAX: Final = 64
+"""A phone's name for a frame: a number, or a UUID."""
+
 SOCKET_HEARTBEAT_S: Final = 25.0
 """Under the 30 s after which mobile carriers' gateways forget an idle connection."""
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from api import limits
 from api.auth import Caller
@@ -18,14 +18,16 @@ ENDED: Final = b"the credential does not hold any more"
 STOPPING: Final = b"the server is stopping"
 
 
-def fresh(call: Call) -> web.WebSocketResponse:
+def fresh(call: Call, *, message_bytes_max: int = 4096) -> web.WebSocketResponse:
     """A socket for a request that asks for one. Raises Unavailable, HTTPUpgradeRequired."""
     if call.service.stopping.is_set():
         raise Unavailable("stopping")
     if len(call.service.sockets) >= limits.SOCKETS_MAX:
         raise Unavailable(f"{limits.SOCKETS_MAX:,} sockets are open already")
     socket = web.WebSocketResponse(
-        heartbeat=limits.SOCKET_HEARTBEAT_S, timeout=limits.SOCKET_CLOSE_S, max_msg_size=4096
+        heartbeat=limits.SOCKET_HEARTBEAT_S,
+        timeout=limits.SOCKET_CLOSE_S,
+        max_msg_size=message_bytes_max,
     )
     if not socket.can_prepare(call.request).ok:
         raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
@@ -33,17 +35,25 @@ def fresh(call: Call) -> web.WebSocketResponse:
 
 
 async def run(
-    call: Call, socket: web.WebSocketResponse, write: Callable[[], Awaitable[None]]
+    call: Call,
+    socket: web.WebSocketResponse,
+    write: Callable[[], Awaitable[None]],
+    hear: Callable[[WSMessage], Awaitable[None]] | None = None,
 ) -> web.WebSocketResponse:
-    """Let `write` send until the other side goes away or its credential ends."""
+    """Let `write` send until the other side goes away or its credential ends.
+
+    hear: is given each message, and no other is read until it returns; without it nothing is
+    expected, and reading notices that the other side went away.
+    """
     await socket.prepare(call.request)
     call.service.sockets[socket] = call.caller
     tasks = [asyncio.ensure_future(write()), asyncio.ensure_future(_watch(call, socket))]
     try:
-        # Nothing is expected from the other side; reading notices that it went away.
         async for message in socket:
             if message.type == WSMsgType.ERROR:
                 break
+            if hear is not None:
+                await hear(message)
     finally:
         call.service.sockets.pop(socket, None)
         for task in tasks:

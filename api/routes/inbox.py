@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -20,6 +21,9 @@ class Since(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     since: Annotated[int, Meta(ge=0, le=2**53)] = 0
     limit: Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)] = limits.PAGE_DEFAULT
+
+
+Send = Callable[[InboxEntry], Awaitable[None]]
 
 
 class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,37 +55,53 @@ async def stream(call: Call) -> web.StreamResponse:
     """
     socket = sockets.fresh(call)
     with call.service.hub.subscribe(call.caller.visitor) as reader:
-        return await sockets.run(call, socket, lambda: _send(call, socket, reader))
+        return await sockets.run(call, socket, lambda: follow(call, socket, reader))
 
 
-async def _send(call: Call, socket: web.WebSocketResponse, reader: Reader) -> None:
-    """Write until the phone goes away; where the store does not answer, ask it to come back."""
+def _bare(entry: InboxEntry) -> object:
+    return entry
+
+
+async def follow(
+    call: Call,
+    socket: web.WebSocketResponse,
+    reader: Reader,
+    dress: Callable[[InboxEntry], object] = _bare,
+) -> None:
+    """Write entries since the last one seen, as `dress` wants each, until the phone goes away.
+
+    Where the store does not answer, the phone is asked to come back.
+    """
+
+    async def send(entry: InboxEntry) -> None:
+        await socket.send_str(msgspec.json.encode(dress(entry)).decode())
+
     try:
-        await _write(call, socket, reader, call.query(Since).since)
+        await _write(call, send, reader, call.query(Since).since)
     except StoreUnavailable:
         await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"the store does not answer")
     except ConnectionError:
         return
 
 
-async def _write(call: Call, socket: web.WebSocketResponse, reader: Reader, seen: int) -> None:
+async def _write(call: Call, send: Send, reader: Reader, seen: int) -> None:
     """Send every entry once, in order: from the store until it has caught up, then as they come."""
-    seen = await _catch_up(call, socket, seen)
+    seen = await _catch_up(call, send, seen)
     while True:
         entry = await reader.next()
         if reader.lapped:
             reader.lapped = False
-            seen = await _catch_up(call, socket, seen)
+            seen = await _catch_up(call, send, seen)
         if entry.position > seen:
             seen = entry.position
-            await socket.send_str(msgspec.json.encode(entry).decode())
+            await send(entry)
 
 
-async def _catch_up(call: Call, socket: web.WebSocketResponse, seen: int) -> int:
+async def _catch_up(call: Call, send: Send, seen: int) -> int:
     while True:
         entries = await _since(call, seen, limits.PAGE_DEFAULT)
         for entry in entries:
-            await socket.send_str(msgspec.json.encode(entry).decode())
+            await send(entry)
         if not entries:
             return seen
         seen = entries[-1].position

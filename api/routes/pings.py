@@ -40,8 +40,13 @@ class PingsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 async def ingest(call: Call) -> PingsAnswer:
     """Take pings in; answers once they are as durable as the settings say."""
+    return await take(call, call.body(bytes), call.request.content_type)
+
+
+async def take(call: Call, body: bytes, content_type: str) -> PingsAnswer:
+    """Take a body of pings in for a caller. Raises Malformed, TooLarge, Overloaded, LogRefused."""
     owner = call.caller.visitor if call.caller.kind == "device" else None
-    batch = decode.pings(call.body(bytes), call.request.content_type, owner=owner)
+    batch = decode.pings(body, content_type, owner=owner)
     receipt = await call.service.motor.ingest(batch.draft)
     return PingsAnswer(
         request_id=call.request_id,
