@@ -1,4 +1,5 @@
-"""`balise import`: files into the catalogue, with a report of every record left out or changed."""
+"""`balise import` and `balise export`: files into the catalogue, with a report of every record left
+out or changed, and out of it."""
 
 from __future__ import annotations
 
@@ -50,9 +51,38 @@ class Format(StrEnum):
     OSM = "osm"
 
 
+class Exported(StrEnum):
+    """What can be exported."""
+
+    ZONES = "zones"
+    PLACES = "places"
+    EVENTS = "events"
+    CIRCUITS = "circuits"
+    OFFERS = "offers"
+
+
+class Written(StrEnum):
+    """How an export is written."""
+
+    GEOJSON = "geojson"
+    SCHEMAORG = "schemaorg"
+    ICAL = "ical"
+    GPX = "gpx"
+
+
+ENDINGS = {
+    Written.GEOJSON: "geojson",
+    Written.SCHEMAORG: "jsonld",
+    Written.ICAL: "ics",
+    Written.GPX: "gpx",
+}
+"""The ending of an export's route."""
+
+
 def add(app: typer.Typer) -> None:
     """Add the command."""
     app.command("import")(import_)
+    app.command("export")(export)
 
 
 def import_(
@@ -100,6 +130,32 @@ def import_(
         _print(report, collection)
     if report["problems"]:
         raise typer.Exit(1)
+
+
+def export(
+    collection: Annotated[Exported, typer.Argument(help="What is to be written.")],
+    form: Annotated[Written, typer.Option("--format", help="How.")] = Written.GEOJSON,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file; else it goes to stdout.")
+    ] = None,
+    language: Annotated[
+        str, typer.Option("--language", help="Of GPX and iCalendar; else the destination's.")
+    ] = "",
+    data: Data = DEFAULT_DATA,
+    server: ServerOption = "",
+    key: Key = "",
+) -> None:
+    """Export a collection: GeoJSON, schema.org JSON-LD, iCalendar (events) or GPX (circuits)."""
+    ending = ENDINGS[form]
+    with reach(data, server, key) as client:
+        written = client.download(f"/v1/{collection}.{ending}", lang=language)
+    if output is None:
+        typer.echo(written.decode(), nl=False)
+        return
+    try:
+        output.write_bytes(written)
+    except OSError as error:
+        raise Refused(f"{output} cannot be written: {error.strerror}") from error
 
 
 def _sent(

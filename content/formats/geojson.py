@@ -228,6 +228,9 @@ def _convert(feature: Feature, own: frozenset[str], values: dict[str, object], k
     for key, value in feature.properties.items():
         if value is None or value == "":
             continue  # GIS exports write every column of every row
+        if key == "extra" and isinstance(value, dict):
+            extra |= value  # as our own exports have it
+            continue
         if key not in own:
             if len(extra) < limits.EXTRA_KEYS_MAX and _small(value):
                 extra[key] = value

@@ -85,3 +85,66 @@ async def test_a_real_flux_enters_whole(doors: Any, data_dir: Path) -> None:
         assert report["problems"] == []
         counts[collection] = report["read"]
     assert counts == {"places": 2015, "events": 472, "circuits": 63}
+
+
+async def exported(doors: Doors, path: str, status: int = 200, **headers: str) -> Any:
+    sent = {"Authorization": f"Bearer {doors.keys['viewer']}"} | headers
+    async with doors.client.get(path, headers=sent) as answer:
+        assert answer.status == status
+        return answer.content_type, await answer.read(), answer.headers.get("ETag", "")
+
+
+EVENT = {"name": {"fr": "Fête", "en": "Party"}, "start": "2026-07-14T20:00:00+02:00",
+         "lon": 6.13, "lat": 45.9}  # fmt: skip
+CIRCUIT = {"name": {"fr": "Tour"}, "geometry": {"type": "LineString",
+           "coordinates": [[6.1, 45.9], [6.2, 45.9]]}}  # fmt: skip
+
+
+async def test_each_collection_goes_out_in_the_formats_of_its_kind_and_comes_in_again(
+    doors: Any,
+) -> None:
+    await doors.call("PUT", "/v1/places/p", json={"name": {"fr": "P"}, "lon": 6.1, "lat": 45.9})
+    await doors.call("PUT", "/v1/events/e", json=EVENT)
+    await doors.call("PUT", "/v1/circuits/c", json=CIRCUIT)
+    await doors.call("PUT", "/v1/offers/o", json={"name": {"fr": "O"}, "place_id": "p"})
+    for path, kind in {
+        "places.geojson": "application/geo+json", "events.geojson": "application/geo+json",
+        "circuits.geojson": "application/geo+json", "places.jsonld": "application/ld+json",
+        "events.jsonld": "application/ld+json", "circuits.jsonld": "application/ld+json",
+        "offers.jsonld": "application/ld+json", "events.ics": "text/calendar",
+        "circuits.gpx": "application/gpx+xml",
+    }.items():  # fmt: skip
+        found, data, tag = await exported(doors, f"/v1/{path}")
+        assert found == kind
+        await exported(doors, f"/v1/{path}", 304, **{"If-None-Match": tag})
+        collection, _, ending = path.partition(".")
+        report = await doors.call(
+            "POST", f"/v1/{collection}/import?dry_run=true&language=fr", data=data, headers=ANY,
+            status=200,
+        )  # fmt: skip
+        assert (report["read"], report["problems"]) == (1, [])
+        assert ending != "geojson" or report["unchanged"] == 1
+    assert b"SUMMARY;LANGUAGE=en:Party" in (await exported(doors, "/v1/events.ics?lang=en"))[1]
+
+
+async def test_a_tag_changes_with_the_collection(doors: Any) -> None:
+    before = (await exported(doors, "/v1/events.ics"))[2]
+    await doors.call("PUT", "/v1/events/e", json=EVENT)
+    middle = (await exported(doors, "/v1/events.ics"))[2]
+    await doors.call("PUT", "/v1/events/e", json=EVENT | {"status": "cancelled"})
+    after = (await exported(doors, "/v1/events.ics", **{"If-None-Match": middle}))[2]
+    assert len({before, middle, after}) == 3
+
+
+async def test_a_picture_goes_out_until_its_rights_end(doors: Any) -> None:
+    image = {"url": "https://a.example/x.jpg", "alt": {}, "credit": "A"}
+    for own, ends in (("on", "2026-05-28"), ("off", "2026-05-27")):
+        place = {
+            "name": {"fr": "P"},
+            "lon": 6.1,
+            "lat": 45.9,
+            "image": image | {"rights_end": ends},
+        }
+        await doors.call("PUT", f"/v1/places/{own}", status=201, json=place)
+    features = json.loads((await exported(doors, "/v1/places.geojson"))[1])["features"]
+    assert {f["id"]: "image" in f["properties"] for f in features} == {"on": True, "off": False}
