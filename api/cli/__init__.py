@@ -24,6 +24,7 @@ from api.cli import (
     message,
     replay,
     serve,
+    walk,
 )
 from api.errors import ApiError
 from engine.errors import EngineError
@@ -45,6 +46,7 @@ app.add_typer(log.app, name="log")
 decisions.add(app)
 app.add_typer(deliveries.app, name="deliveries")
 replay.add(app)
+walk.add(app)
 demo.add(app)
 app.add_typer(bench.app, name="bench")
 
