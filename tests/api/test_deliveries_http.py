@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from notifier.standin.hook import Fault
-from tests.api.test_outlets_http import World, enter, settings, world
+from tests.api.test_outlets_http import World, enter, launch, settings, walk_in, world
 
 __all__ = ["settings", "world"]
 
@@ -47,8 +47,9 @@ async def test_what_would_come_too_late_is_not_sent_again(doors: Any, world: Wor
 
 async def test_deliveries_are_paged_and_filtered(doors: Any, world: World) -> None:
     phones = [await doors.device() for _ in range(5)]
+    await launch(doors, ["inbox"])
     for phone in phones:
-        await enter(doors, ["inbox"], phone)
+        await walk_in(doors, phone)
     seen: list[str] = []
     query = "?state=sent&limit=2"
     while True:

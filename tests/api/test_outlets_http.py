@@ -65,9 +65,19 @@ def settings(world: World, tmp_path: Path) -> Settings:
 
 async def enter(doors: Any, channels: list[str], phone: Any) -> None:
     """Let the phone enter a zone whose campaign speaks on these channels, and deliver."""
+    await launch(doors, channels)
+    await walk_in(doors, phone)
+
+
+async def launch(doors: Any, channels: list[str]) -> None:
+    """A zone, and a campaign that speaks to who enters it."""
     await doors.call("PUT", "/v1/zones/lake", json=ZONE)
     await doors.call("PUT", "/v1/campaigns/paddle", json=CAMPAIGN | {"channels": channels})
     await doors.call("POST", "/v1/campaigns/paddle/launch", status=200)
+
+
+async def walk_in(doors: Any, phone: Any) -> None:
+    """Let the phone come from outside, and what is decided be delivered."""
     for lon in (6.17, 6.13):
         ping = {"lon": lon, "lat": 45.9, "fix_ms": await doors.pass_time(60_000)}
         await doors.call("POST", "/v1/pings", key=phone["access_token"], json=ping, status=200)

@@ -128,6 +128,7 @@ async def _end(store: Store, channel: str, event: str) -> Outcome:
         state=settlement.after,
         reason="why",
         at_ms=NOW_MS + 1,
+        channel=channel,
     )
 
 
