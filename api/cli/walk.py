@@ -16,10 +16,8 @@ from api.cli.client import Client, segment
 from api.cli.reach import DEFAULT_DATA, Data, Key, ServerOption, reach
 from api.errors import Refused
 from content.errors import FormatInvalid
-from content.formats.gpx import read_circuits
 from engine.clock import SystemClock
 from engine.hold import holder
-from geofence.geodesy import distance_m
 
 PACE_MPS: Final = 1.3
 """How visitors stroll."""
@@ -87,6 +85,8 @@ def walk(
 
 def read_line(route: Path) -> list[Position]:
     """The positions of a GPX file's first track or route. Raises Refused."""
+    from content.formats.gpx import read_circuits
+
     try:
         report = read_circuits(route.read_bytes(), language="en")
     except OSError as error:
@@ -101,6 +101,8 @@ def read_line(route: Path) -> list[Position]:
 
 def steps(line: Sequence[Position], step_m: float) -> Iterator[Step]:
     """Where a walker along a line (lon, lat) is at every `step_m` metres, and at its end."""
+    from geofence.geodesy import distance_m
+
     legs_m = [distance_m(*a[:2], *b[:2]) for a, b in pairwise(line)]
     ends_m = [0.0, *accumulate(legs_m)]
     walked_m = 0.0
