@@ -239,6 +239,9 @@ def _days(
                     draft.note(name, f"{value.isoformat()} is at another time of day: left out")
                     continue
                 value = value.date()
+            if not isinstance(value, dt.date):
+                draft.note(name, f"{value} is no date: left out")
+                continue
             found.add(value)
     return sorted(found)
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import opening_hours as oh
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from content.errors import FormatInvalid
@@ -180,7 +180,7 @@ def test_an_event_without_any_day_is_a_problem() -> None:
 
 
 DAYS = st.dates(dt.date(2026, 1, 1), dt.date(2026, 12, 31))
-CLOCKS = st.none() | st.times().map(lambda time: time.replace(second=0, microsecond=0))
+CLOCKS = st.none() | st.times().map(lambda time: time.replace(second=0, microsecond=0, fold=0))
 
 
 @st.composite
@@ -195,6 +195,7 @@ def periods(draw: st.DrawFn) -> Period:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(periods(), min_size=1, max_size=6))
 def test_the_events_of_periods_start_when_the_periods_do(given_periods: list[Period]) -> None:
     wanted = set()
@@ -214,6 +215,7 @@ def test_the_events_of_periods_start_when_the_periods_do(given_periods: list[Per
     assert {occurrence.start_ms for occurrence in expand(records, 0, until, SKY)} == wanted
 
 
+@settings(deadline=None)
 @given(st.lists(st.fixed_dictionaries({
     "opens": st.times().map(lambda time: f"{time:%H:%M:00}"),
     "closes": st.times().map(lambda time: f"{time:%H:%M:00}"),

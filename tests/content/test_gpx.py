@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gpxpy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from content.circuits import CircuitRecord, LineString, Stop
@@ -73,6 +73,7 @@ def test_trembling_heights_are_no_climb() -> None:
     assert gpx.ascent_m([100, 110, 108, 120, 100, 90, 104]) == pytest.approx(20 + 14)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-400, 8800), max_size=50))
 def test_climbs_are_between_the_height_gained_and_all_steps_up(heights: list[float]) -> None:
     steps = sum(max(0.0, b - a) for a, b in pairwise(heights))
@@ -90,6 +91,7 @@ LINES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(NAMES, LINES)
 def test_a_circuit_comes_back_as_it_went_and_another_reader_agrees(
     name: str, line: list[tuple[float, ...]]

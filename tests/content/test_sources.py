@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from content.errors import FormatInvalid
@@ -89,6 +89,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.dictionaries(KEYS, TREES, max_size=12), max_size=4),
     st.sampled_from(KINDS),
@@ -103,6 +104,7 @@ def test_no_json_is_fatal(
     checked(json.dumps(whole).encode(), kind, form)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(KINDS), st.sampled_from(sources.FORMATS))
 def test_no_bytes_are_fatal(data: bytes, kind: sources.Kind, form: sources.Format) -> None:
     checked(data, kind, form)
@@ -121,6 +123,7 @@ VALUES = st.sampled_from([
 ])  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.tuples(PROPERTIES, VALUES), max_size=9), max_size=4))
 def test_no_calendar_is_fatal(events: list[list[tuple[str, str]]]) -> None:
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0"]
@@ -135,6 +138,7 @@ COLUMNS = ["id", "name", "name_en", "lat", "lon", "url", "tags", "must_see", "da
            "start_time", "end_time", "rrule", "description", "distance_m"]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(CELLS, max_size=16), max_size=5), st.sampled_from(KINDS))
 def test_no_table_is_fatal(rows: list[list[str]], kind: sources.Kind) -> None:
     text = "\n".join(",".join(row) for row in [COLUMNS, *rows])
