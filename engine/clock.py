@@ -29,18 +29,24 @@ class SystemClock:
 
 
 class FastClock:
-    """A clock that starts at `start_ms` and runs `speed` times as fast as the machine's."""
+    """A clock that stands at `start_ms` until `restart`, then runs `speed` times as fast as the
+    machine's.
+    """
 
     def __init__(self, *, start_ms: int, speed: float) -> None:
         self.speed = speed
+        self._runs = False
         self._base_ms = float(start_ms)
         self._base_s = time.monotonic()
 
     def now_ms(self) -> int:
+        if not self._runs:
+            return int(self._base_ms)
         return int(self._base_ms + (time.monotonic() - self._base_s) * 1000 * self.speed)
 
     def restart(self, start_ms: int) -> None:
-        """Begin again at `start_ms`, now."""
+        """Begin to run, or begin again, at `start_ms`."""
+        self._runs = True
         self._base_ms, self._base_s = float(start_ms), time.monotonic()
 
     def set_speed(self, speed: float) -> None:

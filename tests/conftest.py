@@ -7,6 +7,16 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# A slow machine fails no property; in CI the examples are the same every time.
+settings.register_profile(
+    "balise",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("balise")
 
 # Plain lines: a traceback drawn with all locals takes seconds, and shows what logs must not.
 structlog.configure(
