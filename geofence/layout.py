@@ -10,7 +10,8 @@ NEVER = np.iinfo(np.int64).max
 UNSEEN = np.iinfo(np.int64).min
 
 # One cache line a visitor. head: first member; suspect: slot of the fix that waits, -1 none;
-# due_ms: earliest dwell of any visit; hold: bits below; ring_at: oldest place in the ring.
+# due_ms: earliest dwell of any visit; hold: bits below; ring_at: oldest place in the ring; only:
+# the zone when its one member is INSIDE, NONE without members, else OTHERS.
 VISITOR = np.dtype(
     [
         ("fix_ms", np.int64),
@@ -25,9 +26,10 @@ VISITOR = np.dtype(
         ("hold", np.uint8),
         ("ring_at", np.uint8),
         ("count", np.uint16),
-        ("spare", np.uint32),
+        ("only", np.int32),
     ]
 )
+NONE, OTHERS = -1, -2
 
 # hold bits
 STALE = 1  # silent: visits are out of the occupancy
@@ -55,6 +57,7 @@ MEMBER = np.dtype(
         ("armed", np.uint8),
         ("step", np.uint8),
         ("spare", np.uint8),
+        ("spares", np.int64),
     ]
 )
 
@@ -74,18 +77,13 @@ TIMER = np.dtype(
     ]
 )
 
+# Two cache lines a zone, the second only for what happens near its edge.
 ZONE = np.dtype(
     [
         ("margin_m", np.float64),
         ("ceiling_m", np.float64),
         ("confirm_ms", np.int64),
         ("exit_confirm_ms", np.int64),
-        ("x0", np.float64),
-        ("y0", np.float64),
-        ("x1", np.float64),
-        ("y1", np.float64),
-        ("edge_start", np.int64),
-        ("edge_count", np.int64),
         ("members", np.int32),
         ("occupancy", np.int32),
         ("kind", np.uint8),
@@ -93,6 +91,13 @@ ZONE = np.dtype(
         ("cross", np.uint8),
         ("dwells", np.uint8),
         ("spare", np.uint32),
+        ("edge_start", np.int64),
+        ("edge_count", np.int64),
+        ("x0", np.float64),
+        ("y0", np.float64),
+        ("x1", np.float64),
+        ("y1", np.float64),
+        ("spares", np.float64, (4,)),
     ]
 )
 
@@ -126,9 +131,10 @@ OUTPUT = np.dtype(
 )
 
 # Slots of `tally`: rows put out, visits numbered so far, heads of the free lists and ends of the
-# pools, lengths of the queues.
+# pools, lengths of the queues, the most dwells of any zone.
 ROWS, VISITS, MEMBER_FREE, MEMBER_END, SUSPECT_FREE, SUSPECT_END, TIMERS, SILENCES = range(8)
-TALLY = 8
+DWELLS_MAX = 8
+TALLY = 9
 
 # Columns of `dwells`, one row a zone.
 DWELLS = limits.DWELLS_PER_ZONE_MAX
