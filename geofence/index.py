@@ -8,33 +8,32 @@ from typing import NamedTuple
 import numpy as np
 
 from geofence import limits
-from geofence.cells import ROOT, UNITS_PER_DEGREE, locate
-from geofence.columns import F64, I32, I64
-from geofence.kernels import prepare
-from geofence.memory import Memory, blank
-from geofence.records import (
+from geofence.cells import (
     DONE,
-    ENDS,
-    HEAVY_END,
+    HEAVY,
     NODES_END,
     NODES_FULL,
     POLYGON,
+    ROOT,
+    STATE_SIZE,
     TOO_MANY,
+    UNITS_PER_DEGREE,
     WORDS_END,
     WORDS_FULL,
-    bound_edges,
-    room_for,
+    locate,
+    split_heavy,
+    spread,
+    withdraw,
 )
-from geofence.spreading import split_heavy, spread, withdraw
+from geofence.columns import F64, I32, I64
 
 
 class Outline(NamedTuple):
     """A shape as the index takes it.
 
-    kind: POLYGON, CIRCLE or CORRIDOR of geofence.records; edges: rows (xa, ya, xb, yb) in degrees,
-    longitudes in the index's frame; round_: centre lon, lat and the radius or half-width in
-    metres; boxes: rows (x0, y0, x1, y1), the parts of [-180, 180) x [-90, 90] that the shape can
-    touch.
+    kind: POLYGON, CIRCLE or CORRIDOR; edges: rows (xa, ya, xb, yb) in degrees, longitudes in the
+    index's frame; round_: centre lon, lat and the radius or half-width in metres; boxes: rows
+    (x0, y0, x1, y1), the parts of [-180, 180) x [-90, 90] that the shape can touch.
     """
 
     kind: int
@@ -44,87 +43,70 @@ class Outline(NamedTuple):
 
 
 class CellIndex:
-    """The compiled index: outlines in by zone slot, zones over a point out.
+    """The compiled index: outlines in by zone slot, zones over a point out."""
 
-    Its arrays are tables of `geofence.memory`; the edges it keeps serve other kernels too.
-    """
-
-    def __init__(self, memory: Memory | None = None) -> None:
-        prepare()
-        self.memory = Memory() if memory is None else memory
-        for name, rows in (
-            ("nodes", ROOT + 65_536), ("words", 65_536), ("rounds", 64), ("edges", 1_024),
-            ("boxes", 33), ("starts", 64), ("ends", ENDS), ("heavy", 4_096), ("stack", 2_048),
-            ("refs", 2_048), ("ids", 4_096), ("cuts", 4_096), ("spots", limits.ROWS_AT_ONCE),
-            ("todo", limits.ROWS_AT_ONCE), ("hits", 8 * limits.OVERLAP_MAX),
-        ):  # fmt: skip
-            self.memory.grow(name, rows)
-        self._ends: I64 = self.memory["ends"]
-        self._ends[:] = -1
-        self._ends[NODES_END], self._ends[WORDS_END] = ROOT + 260, 0
-        self._ends[HEAVY_END] = 0
-        self._edges_end = 0
-        self._free_edges: dict[int, list[int]] = {}
+    def __init__(self) -> None:
+        self.nodes: I32 = np.zeros(ROOT + 65_536, np.int32)
+        self._buffer: I64 = np.zeros(65_536, np.int64)
+        self.rounds: F64 = np.zeros((64, 3))
+        self._state: I64 = np.full(STATE_SIZE, -1, np.int64)
+        self._state[NODES_END], self._state[WORDS_END], self._state[HEAVY] = ROOT, 0, 0
+        self._heavy: I64 = np.zeros((4_096, 4), np.int64)
+        self._stack: I64 = np.zeros((2_048, 9), np.int64)
+        self._refs: F64 = np.zeros((2_048, 2))
+        self.words, self.floats = self._buffer, self._buffer.view(np.float64)
 
     @property
     def nbytes(self) -> int:
         """Bytes in use, the root's untouched pages included."""
-        ends = self._ends
-        return int(4 * ends[NODES_END] + 8 * ends[WORDS_END] + 33 * self._edges_end)
+        return int(4 * self._state[NODES_END] + 8 * self._state[WORDS_END] + self.rounds.nbytes)
 
     def put(self, zone: int, outline: Outline) -> bool:
         """List `zone`, which must not be; return False, and list nothing, if over the limit."""
-        self.memory.grow("rounds", zone + 1)
-        self.memory.grow("starts", zone + 1)
-        self.memory["rounds"][zone, :3] = outline.round_
-        self.memory["starts"][zone] = self._keep_edges(outline.edges)
-        count = len(outline.edges)
-        for name, rows in (("ids", 128 * count + 8), ("cuts", 4 * count + 24)):
-            if rows > len(self.memory[name]):
-                self.memory.put(name, blank(name, rows))
+        if zone >= len(self.rounds):
+            self.rounds = np.concatenate([self.rounds, np.zeros((zone + 1, 3))])
+        self.rounds[zone] = outline.round_
+        ids = np.empty(128 * len(outline.edges) + 8, np.int32)
         while True:
-            done = self._spread(zone, outline)
+            done = self._spread(zone, outline, ids)
             if done == DONE:
                 done = self._split()
             if done == DONE:
                 return True
-            self._withdraw(zone, outline)
+            self.remove(zone, outline)
             if done == TOO_MANY:
                 self._split()
-                self._free(zone, count)
                 return False
             self._make_room(done)
 
     def remove(self, zone: int, outline: Outline) -> None:
-        """Take `zone` out of every cell that `outline` can touch, and its edges away."""
-        self._withdraw(zone, outline)
-        self._free(zone, len(outline.edges))
-
-    def locate(self, lon: float, lat: float) -> I32:
-        """Return the zones that hold a point, ascending."""
-        n = locate(self.memory.address, lon, lat, 0)
-        hits: I32 = self.memory["hits"][:n].copy()
-        return hits
-
-    def _withdraw(self, zone: int, outline: Outline) -> None:
+        """Take `zone` out of every cell that `outline` can touch."""
         for x0, y0, x1, y1 in outline.boxes:
             u0, v0, u1, v1 = _units(x0, y0, x1, y1)
             if outline.kind != POLYGON:
                 # A round border is listed up to two cells of level 2 outside.
                 u0, v0 = max(0, u0 - 16_384), max(0, v0 - 16_384)
                 u1, v1 = min((1 << 32) - 1, u1 + 16_384), min((1 << 31) - 1, v1 + 16_384)
-            withdraw(self.memory.address, zone, u0, v0, u1, v1)
+            withdraw(self.nodes, self.words, self._state, self._stack, zone, u0, v0, u1, v1)
 
-    def _spread(self, zone: int, outline: Outline) -> int:
-        count = len(outline.edges)
-        away = outline.edges.min(axis=0) - 1.0 if count else np.zeros(4)
-        first = self.memory["starts"][zone]
+    def locate(self, lon: float, lat: float) -> I32:
+        """Return the zones that hold a point, ascending."""
+        hits = np.empty(limits.OVERLAP_MAX, np.int32)
+        n = locate(self.nodes, self.words, self.floats, self.rounds, lon, lat, hits)
+        return hits[:n]
+
+    def _spread(self, zone: int, outline: Outline, ids: I32) -> int:
+        edges, (cx, cy, radius_m) = outline.edges, outline.round_
+        away = edges.min(axis=0) - 1.0 if len(edges) else np.zeros(4)
         for x0, y0, x1, y1 in outline.boxes:
             u0, v0, u1, v1 = (c >> 21 for c in _units(x0, y0, x1, y1))
-            self.memory["ids"][:count] = np.arange(first, first + count, dtype=np.int32)
+            n = len(edges)
+            ids[:n] = np.arange(n, dtype=np.int32)
+            w, h = u1 - u0 + 1, v1 - v0 + 1
             done = spread(
-                self.memory.address, zone, outline.kind, 0, 0, u0, v0, u1 - u0 + 1, v1 - v0 + 1,
-                count, min(away[0], away[2]), min(away[1], away[3]) + 0.3, 0,
+                self.nodes, self.words, self.floats, self._state, self._heavy, self._stack,
+                self._refs, zone, outline.kind, cx, cy, radius_m, edges, ids,
+                0, 0, u0, v0, w, h, n, min(away[0], away[2]), min(away[1], away[3]) + 0.3, 0,
             )  # fmt: skip
             if done != DONE:
                 return int(done)
@@ -132,33 +114,24 @@ class CellIndex:
 
     def _split(self) -> int:
         while True:
-            done = split_heavy(self.memory.address)
+            done = split_heavy(
+                self.nodes, self.words, self.floats, self._state, self._heavy, self._stack,
+                self._refs, self.rounds,
+            )  # fmt: skip
             if done == DONE:
                 return DONE
             self._make_room(done)
 
     def _make_room(self, what: int) -> None:
-        name = {NODES_FULL: "nodes", WORDS_FULL: "words"}.get(what, "heavy")
-        self.memory.grow(name, len(self.memory[name]) + 1)
-
-    def _keep_edges(self, edges: F64) -> int:
-        """Store a zone's edges; return the first one's row."""
-        room = int(room_for(len(edges)))
-        free = self._free_edges.get(room)
-        if free:
-            start = free.pop()
+        if what == NODES_FULL:
+            self.nodes = np.concatenate([self.nodes, np.zeros(len(self.nodes) // 2, np.int32)])
+        elif what == WORDS_FULL:
+            self._buffer = np.concatenate(
+                [self._buffer, np.zeros(len(self._buffer) // 2, np.int64)]
+            )
+            self.words, self.floats = self._buffer, self._buffer.view(np.float64)
         else:
-            start, self._edges_end = self._edges_end, self._edges_end + room
-            self.memory.grow("edges", self._edges_end)
-            self.memory.grow("boxes", len(self.memory["edges"]) // 32 + 1)
-        end = start + len(edges)
-        self.memory["edges"][start:end] = edges
-        bound_edges(self.memory.address, start, end)
-        return start
-
-    def _free(self, zone: int, count: int) -> None:
-        start = int(self.memory["starts"][zone])
-        self._free_edges.setdefault(int(room_for(count)), []).append(start)
+            self._heavy = np.concatenate([self._heavy, np.zeros_like(self._heavy)])
 
 
 def _units(x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:

@@ -10,8 +10,7 @@ NEVER = np.iinfo(np.int64).max
 UNSEEN = np.iinfo(np.int64).min
 
 # One cache line a visitor. head: first member; suspect: slot of the fix that waits, -1 none;
-# due_ms: earliest dwell of any visit; hold: bits below; ring_at: oldest place in the ring; only:
-# the zone when its one member is INSIDE, NONE without members, else OTHERS.
+# due_ms: earliest dwell of any visit; hold: bits below; ring_at: oldest place in the ring.
 VISITOR = np.dtype(
     [
         ("fix_ms", np.int64),
@@ -26,10 +25,9 @@ VISITOR = np.dtype(
         ("hold", np.uint8),
         ("ring_at", np.uint8),
         ("count", np.uint16),
-        ("only", np.int32),
+        ("spare", np.uint32),
     ]
 )
-NONE, OTHERS = -1, -2
 
 # hold bits
 STALE = 1  # silent: visits are out of the occupancy
@@ -57,7 +55,6 @@ MEMBER = np.dtype(
         ("armed", np.uint8),
         ("step", np.uint8),
         ("spare", np.uint8),
-        ("spares", np.int64),
     ]
 )
 
@@ -77,13 +74,18 @@ TIMER = np.dtype(
     ]
 )
 
-# Two cache lines a zone, the second only for what happens near its edge.
 ZONE = np.dtype(
     [
         ("margin_m", np.float64),
         ("ceiling_m", np.float64),
         ("confirm_ms", np.int64),
         ("exit_confirm_ms", np.int64),
+        ("x0", np.float64),
+        ("y0", np.float64),
+        ("x1", np.float64),
+        ("y1", np.float64),
+        ("edge_start", np.int64),
+        ("edge_count", np.int64),
         ("members", np.int32),
         ("occupancy", np.int32),
         ("kind", np.uint8),
@@ -91,13 +93,6 @@ ZONE = np.dtype(
         ("cross", np.uint8),
         ("dwells", np.uint8),
         ("spare", np.uint32),
-        ("edge_start", np.int64),
-        ("edge_count", np.int64),
-        ("x0", np.float64),
-        ("y0", np.float64),
-        ("x1", np.float64),
-        ("y1", np.float64),
-        ("spares", np.float64, (4,)),
     ]
 )
 
@@ -131,10 +126,9 @@ OUTPUT = np.dtype(
 )
 
 # Slots of `tally`: rows put out, visits numbered so far, heads of the free lists and ends of the
-# pools, lengths of the queues, the most dwells of any zone.
+# pools, lengths of the queues.
 ROWS, VISITS, MEMBER_FREE, MEMBER_END, SUSPECT_FREE, SUSPECT_END, TIMERS, SILENCES = range(8)
-DWELLS_MAX = 8
-TALLY = 9
+TALLY = 8
 
 # Columns of `dwells`, one row a zone.
 DWELLS = limits.DWELLS_PER_ZONE_MAX

@@ -12,13 +12,9 @@ LEVELS_MAX = 7
 # Zones over one point, whatever their sizes: what a lookup's buffer holds.
 OVERLAP_MAX = ZONES_PER_CELL_MAX * LEVELS_MAX
 
-# Zones in a tracker, over its life: an entry of the index keeps 24 bits for a slot; four million
-# is forty times the largest catalogue aimed at.
+# Zones in a tracker, over its life: a cell's value keeps 29 bits for a slot; four million is
+# forty times the largest catalogue aimed at.
 ZONES_MAX = 4_000_000
-
-# Fixes whose cells are looked up in one go: enough for the memory they wait for to come in
-# parallel, few enough for their cells and visitors (a line or three each) to stay near.
-ROWS_AT_ONCE = 256
 
 # Dwell times of one zone: its own and those that campaigns want.
 DWELLS_PER_ZONE_MAX = 64

@@ -6,19 +6,29 @@ pool is not begun: the caller enlarges the pool and goes on from the same row.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from geofence import lifecycle, limits
-from geofence.columns import Cause, Kind, PingFlag, Status
-from geofence.kernels import inlined, kernel
+from geofence import layout, lifecycle, limits
+from geofence.cells import CIRCLE, CORRIDOR
+from geofence.columns import F64, I32, I64, U8, Cause, Kind, PingFlag, Status
+from geofence.kernels import (
+    edges_m,
+    geodesic_m,
+    inlined,
+    kernel,
+    line_m,
+    touch_area,
+    touch_round,
+    wrapped,
+)
 from geofence.layout import (
     HISTORY,
     MEMBER_END,
     MEMBER_FREE,
     MOCKED,
     NEVER,
-    NONE,
-    OTHERS,
     QUEUED,
     ROWS,
     SILENCES,
@@ -29,30 +39,13 @@ from geofence.layout import (
     VISITS,
     WAITING,
 )
-from geofence.measures import edges_m, geodesic_m, line_m, touch_area, touch_round, wrapped
-from geofence.memory import (
-    Records,
-    boxes_of,
-    crosses_of,
-    dwells_of,
-    edges_of,
-    hits_of,
-    members_of,
-    only_of,
-    out_of,
-    rounds_of,
-    rules_of,
-    silence_of,
-    suspects_of,
-    tally_of,
-    timers_of,
-    visitors_of,
-    zones_of,
-)
-from geofence.records import CIRCLE, CORRIDOR
+
+Records = Any  # a structured array of geofence.layout
 
 NEXT, EVENT, COUNTED = lifecycle.next_states(), lifecycle.events(), lifecycle.counted()
 RING = limits.RECENT_FIXES
+OVERLAP = limits.OVERLAP_MAX
+DWELLS = layout.DWELLS
 
 ACCEPTED, DUPLICATE, LATE = int(Status.ACCEPTED), int(Status.DUPLICATE), int(Status.LATE)
 SUSPECT, FUTURE, TOO_OLD = int(Status.SUSPECT), int(Status.FUTURE), int(Status.TOO_OLD)
@@ -135,19 +128,10 @@ def pop_timer(heap: Records, count: int) -> int:
 
 @inlined
 def put_out(
-    memory: int,
-    row: int,
-    visitor: int,
-    zone: int,
-    kind: int,
-    cause: int,
-    at_ms: int,
-    enter_ms: int,
-    dwell_ms: int,
-    visit: int,
-) -> None:
+    out: Records, tally: I64, row: int, visitor: int, zone: int, kind: int, cause: int,
+    at_ms: int, enter_ms: int, dwell_ms: int, visit: int,
+) -> None:  # fmt: skip
     """Add a transition."""
-    out, tally = out_of(memory), tally_of(memory)
     o = out[tally[ROWS]]
     o["row"], o["visitor"], o["zone"], o["kind"], o["cause"] = row, visitor, zone, kind, cause
     o["at_ms"], o["enter_ms"], o["dwell_ms"], o["visit"] = at_ms, enter_ms, dwell_ms, visit
@@ -155,10 +139,11 @@ def put_out(
 
 
 @inlined
-def add_member(memory: int, visitor: int, zone: int, before: int) -> int:
+def add_member(
+    visitors: Records, members: Records, zones: Records, tally: I64,
+    visitor: int, zone: int, before: int,
+) -> int:  # fmt: skip
     """Return a fresh member OUTSIDE of `zone`, listed after member `before` (-1: first)."""
-    visitors, members, zones = visitors_of(memory), members_of(memory), zones_of(memory)
-    tally = tally_of(memory)
     m = tally[MEMBER_FREE]
     if m >= 0:
         tally[MEMBER_FREE] = members[m]["next"]
@@ -185,10 +170,10 @@ def add_member(memory: int, visitor: int, zone: int, before: int) -> int:
 
 
 @inlined
-def drop_member(memory: int, m: int, before: int) -> int:
+def drop_member(
+    visitors: Records, members: Records, zones: Records, tally: I64, m: int, before: int
+) -> int:
     """Take member `m`, listed after `before`, away; return the next one in the visitor's list."""
-    visitors, members, zones = visitors_of(memory), members_of(memory), zones_of(memory)
-    tally = tally_of(memory)
     r = members[m]
     after = r["next"]
     v = visitors[r["visitor"]]
@@ -210,9 +195,11 @@ def drop_member(memory: int, m: int, before: int) -> int:
 
 
 @inlined
-def step_member(memory: int, m: int, given: int, row: int, cause: int, at_ms: int) -> int:
+def step_member(
+    members: Records, zones: Records, dwells: I32, timers: Records, out: Records, tally: I64,
+    m: int, given: int, row: int, cause: int, at_ms: int,
+) -> int:  # fmt: skip
     """Take one step of the lifecycle, report its event; return the new state."""
-    members, zones, tally = members_of(memory), zones_of(memory), tally_of(memory)
     r = members[m]
     state, zone = r["state"], r["zone"]
     after, event = NEXT[state, given], EVENT[state, given]
@@ -226,22 +213,20 @@ def step_member(memory: int, m: int, given: int, row: int, cause: int, at_ms: in
     if event == EVENT_ENTER:
         tally[VISITS] += 1
         r["visit"], r["enter_ms"], r["step"] = tally[VISITS], at_ms, 0
-        put_out(memory, row, r["visitor"], zone, KIND_ENTER, cause, at_ms, at_ms, 0, r["visit"])
+        put_out(out, tally, row, r["visitor"], zone, KIND_ENTER, cause, at_ms, at_ms, 0, r["visit"])
         if z["dwells"] > 0:
-            arm(memory, m)
+            arm(members, dwells, timers, tally, m)
     elif event == EVENT_EXIT:
         put_out(
-            memory, row, r["visitor"], zone, KIND_EXIT, cause, at_ms,
-            r["enter_ms"], 0, r["visit"],
+            out, tally, row, r["visitor"], zone, KIND_EXIT, cause, at_ms, r["enter_ms"], 0,
+            r["visit"],
         )  # fmt: skip
     return int(after)
 
 
 @kernel
-def arm(memory: int, m: int) -> None:
+def arm(members: Records, dwells: I32, timers: Records, tally: I64, m: int) -> None:
     """Put a member's next dwell into the timer queue."""
-    members, dwells, timers = members_of(memory), dwells_of(memory), timers_of(memory)
-    tally = tally_of(memory)
     r = members[m]
     r["due_ms"] = r["enter_ms"] + dwells[r["zone"], r["step"]]
     r["armed"] = 1
@@ -251,45 +236,41 @@ def arm(memory: int, m: int) -> None:
 
 
 @kernel
-def fire_dwell(memory: int, m: int, row: int, cause: int, at_ms: int) -> None:
+def fire_dwell(
+    members: Records, zones: Records, dwells: I32, timers: Records, out: Records, tally: I64,
+    m: int, row: int, cause: int, at_ms: int,
+) -> None:  # fmt: skip
     """Report a member's next dwell and arm the one after it."""
-    members, zones, dwells = members_of(memory), zones_of(memory), dwells_of(memory)
     r = members[m]
     dwell_ms = dwells[r["zone"], r["step"]]
     put_out(
-        memory, row, r["visitor"], r["zone"], KIND_DWELL, cause, at_ms,
-        r["enter_ms"], dwell_ms, r["visit"],
+        out, tally, row, r["visitor"], r["zone"], KIND_DWELL, cause, at_ms, r["enter_ms"],
+        dwell_ms, r["visit"],
     )  # fmt: skip
     r["step"] += 1
     r["armed"] = 0
     if r["step"] < zones[r["zone"]]["dwells"]:
-        arm(memory, m)
+        arm(members, dwells, timers, tally, m)
     else:
         r["due_ms"] = NEVER
 
 
 @inlined
-def sum_up(memory: int, visitor: int) -> None:
-    """Note of a visitor what the members come to: the earliest dwell, the only zone."""
-    visitors, members = visitors_of(memory), members_of(memory)
-    v = visitors[visitor]
-    m = v["head"]
-    only, due = NONE, NEVER
-    if m >= 0:
-        r = members[m]
-        only = r["zone"] if r["state"] == INSIDE and r["next"] < 0 else OTHERS
-    while m >= 0:
-        r = members[m]
-        due = min(due, r["due_ms"])
-        m = r["next"]
-    v["due_ms"], v["only"] = due, only
+def earliest_due(members: Records, head: int) -> int:
+    """Return the earliest dwell of a visitor's list of members."""
+    due = NEVER
+    while head >= 0:
+        due = min(due, members[head]["due_ms"])
+        head = members[head]["next"]
+    return due
 
 
 @kernel
-def beyond(memory: int, zone: int, lon: float, lat: float, need_m: float) -> bool:
+def beyond(
+    zones: Records, rounds: F64, edges: F64, boxes: F64, zone: int, lon: float, lat: float,
+    need_m: float,
+) -> bool:  # fmt: skip
     """Return whether a point outside a zone is more than `need_m` from its edge."""
-    zones, rounds, edges = zones_of(memory), rounds_of(memory), edges_of(memory)
-    boxes = boxes_of(memory)
     if need_m <= 0.0:
         return True
     z = zones[zone]
@@ -306,9 +287,11 @@ def beyond(memory: int, zone: int, lon: float, lat: float, need_m: float) -> boo
 
 
 @kernel
-def fire_due(memory: int, visitor: int, until_ms: int, cause: int) -> None:
+def fire_due(
+    visitors: Records, members: Records, zones: Records, dwells: I32, timers: Records,
+    out: Records, tally: I64, visitor: int, until_ms: int, cause: int,
+) -> None:  # fmt: skip
     """Fire a visitor's dwells that are due, by (due, zone), as timers."""
-    visitors, members = visitors_of(memory), members_of(memory)
     while True:
         best, m = -1, visitors[visitor]["head"]
         while m >= 0:
@@ -323,73 +306,60 @@ def fire_due(memory: int, visitor: int, until_ms: int, cause: int) -> None:
         if best < 0:
             return
         due = members[best]["due_ms"]
-        fire_dwell(memory, best, -1, cause, due)
+        fire_dwell(members, zones, dwells, timers, out, tally, best, -1, cause, due)
 
 
 @inlined
 def depart(
-    memory: int,
-    first: int,
-    n: int,
-    visitor: int,
-    lon: float,
-    lat: float,
-    accuracy_m: float,
-    ceiling_m: float,
-    row: int,
-    cause: int,
-    at_ms: int,
-) -> None:
-    """Step the members that the fix takes outside, and revive those inside; exits come out."""
-    visitors, members, zones = visitors_of(memory), members_of(memory), zones_of(memory)
-    hits = hits_of(memory)
-    only, k, end = only_of(memory), first, first + n
-    before, m = -1, visitors[visitor]["head"]
+    visitors: Records, members: Records, zones: Records, rounds: F64, edges: F64, boxes: F64,
+    dwells: I32, timers: Records, out: Records, tally: I64, only: U8, hits: I32, n: int,
+    visitor: int, lon: float, lat: float, accuracy_m: float, ceiling_m: float, row: int,
+    cause: int, at_ms: int,
+) -> None:  # fmt: skip
+    """Step the members that the fix takes outside, and revive those inside; exits come out.
+
+    only: when not empty, the zones to look at.
+    """
+    before, m, k = -1, visitors[visitor]["head"], 0
     while m >= 0:
         r = members[m]
         zone, state = r["zone"], r["state"]
         if len(only) > 0 and only[zone] == 0:
             before, m = m, r["next"]
             continue
-        while k < end and hits[k] < zone:
+        while k < n and hits[k] < zone:
             k += 1
-        if k < end and hits[k] == zone:
+        if k < n and hits[k] == zone:
             if state != INSIDE and state != ENTERING:
-                step_member(memory, m, INSIDE_FIX, row, cause, at_ms)
+                step_member(
+                    members, zones, dwells, timers, out, tally, m, INSIDE_FIX, row, cause, at_ms
+                )
             before, m = m, r["next"]
             continue
         z = zones[zone]
         given = NEAR_FIX
         need_m = z["margin_m"] + min(max(accuracy_m, 0.0), ceiling_m)
-        if state != ENTERING and beyond(memory, zone, lon, lat, need_m):
+        if state != ENTERING and beyond(zones, rounds, edges, boxes, zone, lon, lat, need_m):
             given = BEYOND_FIX
             wait = z["exit_confirm_ms"]
             if wait == 0 or (r["since_ms"] != UNSEEN and at_ms - r["since_ms"] >= wait):
                 given = BEYOND_CONFIRMED
-        after = step_member(memory, m, given, row, cause, at_ms)
+        after = step_member(members, zones, dwells, timers, out, tally, m, given, row, cause, at_ms)
         if after == OUTSIDE:
-            m = drop_member(memory, m, before)
+            m = drop_member(visitors, members, zones, tally, m, before)
             continue
         before, m = m, r["next"]
 
 
 @inlined
 def arrive(
-    memory: int,
-    first: int,
-    n: int,
-    visitor: int,
-    accuracy_m: float,
-    row: int,
-    cause: int,
-    at_ms: int,
-) -> None:
+    visitors: Records, members: Records, zones: Records, dwells: I32, timers: Records,
+    out: Records, tally: I64, only: U8, hits: I32, n: int, visitor: int, accuracy_m: float,
+    row: int, cause: int, at_ms: int,
+) -> None:  # fmt: skip
     """Begin and confirm visits to the zones that hold the fix; enters come out by zone."""
-    visitors, members, zones = visitors_of(memory), members_of(memory), zones_of(memory)
-    hits = hits_of(memory)
-    only = only_of(memory)
     before, m = -1, visitors[visitor]["head"]
-    for k in range(first, first + n):
+    for k in range(n):
         zone = hits[k]
         if len(only) > 0 and only[zone] == 0:
             continue
@@ -402,36 +372,36 @@ def arrive(
             if r["state"] == ENTERING:
                 held = at_ms - r["since_ms"] >= z["confirm_ms"]
                 given = ROUGH_FIX if rough else (INSIDE_CONFIRMED if held else INSIDE_FIX)
-                step_member(memory, m, given, row, cause, at_ms)
+                step_member(members, zones, dwells, timers, out, tally, m, given, row, cause, at_ms)
             before, m = m, r["next"]
         elif not rough:
-            new = add_member(memory, visitor, zone, before)
+            new = add_member(visitors, members, zones, tally, visitor, zone, before)
             given = INSIDE_CONFIRMED if z["confirm_ms"] == 0 else INSIDE_FIX
-            step_member(memory, new, given, row, cause, at_ms)
+            step_member(members, zones, dwells, timers, out, tally, new, given, row, cause, at_ms)
             before = new
 
 
 @inlined
-def settle_dwells(memory: int, visitor: int, row: int, cause: int, at_ms: int) -> None:
+def settle_dwells(
+    visitors: Records, members: Records, zones: Records, dwells: I32, timers: Records,
+    out: Records, tally: I64, visitor: int, row: int, cause: int, at_ms: int,
+) -> None:  # fmt: skip
     """Fire dwells that came due while stopped, arm those still to come, note the earliest."""
-    visitors, members = visitors_of(memory), members_of(memory)
     m = visitors[visitor]["head"]
     while m >= 0:
         r = members[m]
         if r["state"] == INSIDE:
             while r["due_ms"] <= at_ms:
-                fire_dwell(memory, m, row, cause, at_ms)
+                fire_dwell(members, zones, dwells, timers, out, tally, m, row, cause, at_ms)
             if r["due_ms"] != NEVER and r["armed"] == 0:
-                arm(memory, m)
+                arm(members, dwells, timers, tally, m)
         m = r["next"]
-    sum_up(memory, visitor)
+    visitors[visitor]["due_ms"] = earliest_due(members, visitors[visitor]["head"])
 
 
 @inlined
-def hush(memory: int, visitor: int) -> None:
+def hush(visitors: Records, silence: Records, rules: Records, tally: I64, visitor: int) -> None:
     """Put a visitor with visits into the silence queue, once."""
-    visitors, silence, rules = visitors_of(memory), silence_of(memory), rules_of(memory)
-    tally = tally_of(memory)
     v = visitors[visitor]
     r = rules[0]
     if v["hold"] & QUEUED or v["count"] == 0 or (r["stale_ms"] == 0 and r["close_ms"] == 0):
@@ -462,9 +432,8 @@ def remember(visitors: Records, rings: Records, visitor: int, fix_ms: int) -> No
 
 
 @inlined
-def forget_suspect(memory: int, visitor: int) -> None:
+def forget_suspect(visitors: Records, suspects: Records, tally: I64, visitor: int) -> None:
     """Drop the fix that waits, if any."""
-    visitors, suspects, tally = visitors_of(memory), suspects_of(memory), tally_of(memory)
     v = visitors[visitor]
     s = v["suspect"]
     if s >= 0:
@@ -476,42 +445,36 @@ def forget_suspect(memory: int, visitor: int) -> None:
 
 @kernel
 def reachable(
-    memory: int,
-    from_ms: int,
-    lon0: float,
-    lat0: float,
-    to_ms: int,
-    lon: float,
-    lat: float,
+    rules: Records, from_ms: int, lon0: float, lat0: float, to_ms: int, lon: float, lat: float,
     least_m: float,
-) -> bool:
+) -> bool:  # fmt: skip
     """Return whether two fixes agree: near, or no faster apart than the speed allowed."""
-    rules = rules_of(memory)
     seconds = max(abs(to_ms - from_ms) / 1000.0, 1.0)
     allowed_m = max(least_m, rules[0]["teleport_mps"] * seconds)
     return bool(geodesic_m(lon0, lat0, lon, lat) <= allowed_m)
 
 
 @kernel
-def must_wait(memory: int, visitor: int, fix_ms: int, lon: float, lat: float, mock: bool) -> bool:
+def must_wait(
+    visitors: Records, suspects: Records, rules: Records, tally: I64, visitor: int, fix_ms: int,
+    lon: float, lat: float, mock: bool,
+) -> bool:  # fmt: skip
     """Return whether a fix is suspect; it is kept until a second one agrees or refutes it."""
-    visitors, suspects, rules = visitors_of(memory), suspects_of(memory), rules_of(memory)
-    tally = tally_of(memory)
     v, r = visitors[visitor], rules[0]
     known = v["fix_ms"] != UNSEEN
     doubt = mock and r["mock_waits"] != 0
     if doubt and v["hold"] & MOCKED:
         doubt = not reachable(
-            memory, v["fix_ms"], v["lon"], v["lat"], fix_ms, lon, lat, r["agree_m"]
+            rules, v["fix_ms"], v["lon"], v["lat"], fix_ms, lon, lat, r["agree_m"]
         )
     if not doubt and known and r["teleport_mps"] > 0:
-        doubt = not reachable(memory, v["fix_ms"], v["lon"], v["lat"], fix_ms, lon, lat, 0.0)
+        doubt = not reachable(rules, v["fix_ms"], v["lon"], v["lat"], fix_ms, lon, lat, 0.0)
     if not doubt:
         return False
     s = v["suspect"]
     if s >= 0:
         w = suspects[s]
-        if reachable(memory, w["fix_ms"], w["lon"], w["lat"], fix_ms, lon, lat, r["agree_m"]):
+        if reachable(rules, w["fix_ms"], w["lon"], w["lat"], fix_ms, lon, lat, r["agree_m"]):
             return False
     else:
         s = tally[SUSPECT_FREE]
@@ -529,31 +492,22 @@ def must_wait(memory: int, visitor: int, fix_ms: int, lon: float, lat: float, mo
 
 @kernel
 def report_crosses(
-    memory: int,
-    first: int,
-    n: int,
-    visitor: int,
-    fix_ms: int,
-    lon: float,
-    lat: float,
-    row: int,
-    cause: int,
-) -> None:
+    visitors: Records, members: Records, zones: Records, rounds: F64, edges: F64, rules: Records,
+    out: Records, tally: I64, crosses: I32, hits: I32, n: int, visitor: int, fix_ms: int,
+    lon: float, lat: float, row: int, cause: int,
+) -> None:  # fmt: skip
     """Report the zones that lie between a visitor's last fix and this one, both outside."""
-    visitors, members, zones = visitors_of(memory), members_of(memory), zones_of(memory)
-    rules, tally, rounds = rules_of(memory), tally_of(memory), rounds_of(memory)
-    edges, crosses, hits = edges_of(memory), crosses_of(memory), hits_of(memory)
     v = visitors[visitor]
     from_ms, gap_ms = v["fix_ms"], rules[0]["cross_gap_ms"]
     if from_ms == UNSEEN or (gap_ms > 0 and fix_ms - from_ms > gap_ms):
         return
-    m, k, end = v["head"], first, first + n
+    m, k = v["head"], 0
     for zone in crosses:
-        while k < end and hits[k] < zone:
+        while k < n and hits[k] < zone:
             k += 1
         while m >= 0 and members[m]["zone"] < zone:
             m = members[m]["next"]
-        if (k < end and hits[k] == zone) or (m >= 0 and members[m]["zone"] == zone):
+        if (k < n and hits[k] == zone) or (m >= 0 and members[m]["zone"] == zone):
             continue
         z = zones[zone]
         mid = (z["x0"] + z["x1"]) / 2
@@ -575,4 +529,6 @@ def report_crosses(
         if share >= 0.0:
             at_ms = from_ms + np.int64(share * (fix_ms - from_ms))
             tally[VISITS] += 1
-            put_out(memory, row, visitor, zone, KIND_CROSS, cause, at_ms, at_ms, 0, tally[VISITS])
+            put_out(
+                out, tally, row, visitor, zone, KIND_CROSS, cause, at_ms, at_ms, 0, tally[VISITS]
+            )

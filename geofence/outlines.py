@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from geofence import geodesy, limits
+from geofence.cells import CIRCLE, CORRIDOR, POLYGON
 from geofence.columns import F64
 from geofence.errors import ZoneInvalid
 from geofence.index import Outline
-from geofence.measures import metres_per_degree
-from geofence.records import CIRCLE, CORRIDOR, POLYGON
+from geofence.kernels import metres_per_degree
 from geofence.shapes import Area, Circle, Ring, Zone
 
 Box = tuple[float, float, float, float]

@@ -14,22 +14,82 @@ if the visit goes on. Entering is reported at the confirming fix's time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from geofence import layout, limits
 from geofence.columns import F64, I32, I64, U8, Cause, Pings, Transitions
-from geofence.errors import PingsInvalid, SnapshotInvalid
-from geofence.memory import Array, Memory, blank
+from geofence.errors import (
+    OverlapExceeded,
+    PingsInvalid,
+    RulesInvalid,
+    SnapshotInvalid,
+    ZoneInvalid,
+    ZoneUnknown,
+)
+from geofence.index import CellIndex
+from geofence.kernels import bound_edges
+from geofence.outlines import Figure, figure_of
 from geofence.shapes import Zone
-from geofence.stream import UNEVEN, observe
-from geofence.trust import OFF, TrackingRules
-from geofence.upkeep import leave_zones, near_edit, reevaluate, tick_silence, tick_timers
-from geofence.zonetable import ZoneTable
+from geofence.stream import (
+    invalid_row,
+    leave_zones,
+    near_edit,
+    observe,
+    reevaluate,
+    set_dwells,
+    tick_silence,
+    tick_timers,
+)
 
-__all__ = ["OFF", "Fix", "Observation", "Tracker", "TrackingRules"]
+Array = NDArray[Any]
+
+
+class TrackingRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How fixes are trusted. 0 switches a rule off.
+
+    future_ms_max, age_ms_max: further from the engine's now than this, a fix is quarantined.
+    teleport_mps: a fix that implies more speed than this since the last one waits for a second
+        fix that agrees; the default is faster than any train.
+    agree_m: two fixes at most this far apart agree at any speed.
+    mock_waits: a simulated location waits likewise.
+    stale_ms: heard nothing for so long, a visit leaves the occupancy and its timers stop.
+    close_ms: heard nothing for so long, a visit ends, with cause TIMEOUT.
+    cross_gap_ms: two fixes further apart in time report no crossing of what lies between.
+    exit_accuracy_m: how much of a fix's accuracy counts towards the exit distance.
+    """
+
+    future_ms_max: int = 5 * 60_000
+    age_ms_max: int = 24 * 3_600_000
+    teleport_mps: float = 100.0
+    agree_m: float = 100.0
+    mock_waits: bool = True
+    stale_ms: int = 10 * 60_000
+    close_ms: int = 30 * 60_000
+    cross_gap_ms: int = 5 * 60_000
+    exit_accuracy_m: float = limits.EXIT_ACCURACY_M_MAX
+
+    def __post_init__(self) -> None:
+        for field in self.__struct_fields__:
+            if not getattr(self, field) >= 0:
+                raise RulesInvalid(field, "must not be negative")
+        if 0 < self.close_ms < self.stale_ms:
+            raise RulesInvalid("close_ms", "a visit is stale before it is closed")
+
+
+OFF = TrackingRules(
+    future_ms_max=0,
+    age_ms_max=0,
+    teleport_mps=0.0,
+    mock_waits=False,
+    stale_ms=0,
+    close_ms=0,
+    cross_gap_ms=0,
+)
 
 
 class Observation(NamedTuple):
@@ -54,19 +114,35 @@ class Tracker:
 
     def __init__(self, rules: TrackingRules) -> None:
         self.rules = rules
-        self._memory = Memory()
-        self._zones = ZoneTable(self._memory)
-        self._visitor_count = 0
-        for name, rows in (
-            ("rules", 1), ("members", 2 * limits.OVERLAP_MAX), ("suspects", 64),
-            ("timers", 8 * limits.OVERLAP_MAX), ("silence", 1_024), ("out", 32_768),
-            ("tally", layout.TALLY),
-        ):  # fmt: skip
-            self._memory.grow(name, rows)
+        self._rules = np.zeros(1, layout.RULES)
         for field in layout.RULES.names or ():
-            self._memory["rules"][field] = getattr(rules, field)
-        self._tally: I64 = self._memory["tally"]
+            self._rules[field] = getattr(rules, field)
+        self.zone_ids: list[str] = []
+        self._slots: dict[str, int] = {}
+        self._zones_of_record: dict[int, Zone] = {}
+        self._figures: dict[int, Figure] = {}
+        self._index = CellIndex()
+        self._dwells_max = 0
+        self._edges_end = 0
+        self._edges_live = 0
+        self._edges: F64 = np.zeros((1_024, 4))
+        self._boxes: F64 = np.zeros((32, 4))
+        self._zones: Array = np.zeros(64, layout.ZONE)
+        self._dwells: I32 = np.zeros((64, 1), np.int32)
+        self._visitor_count = 0
+        self._visitors: Array = np.zeros(0, layout.VISITOR)
+        self._rings: Array = np.zeros((0, limits.RECENT_FIXES), np.uint32)
+        self._members: Array = np.zeros(2 * limits.OVERLAP_MAX, layout.MEMBER)
+        self._suspects: Array = np.zeros(64, layout.SUSPECT)
+        self._timers: Array = np.zeros(8 * limits.OVERLAP_MAX, layout.TIMER)
+        self._silence: Array = np.zeros(1_024, layout.TIMER)
+        self._out: Array = np.zeros(32_768, layout.OUTPUT)
+        self._tally: I64 = np.zeros(layout.TALLY, np.int64)
         self._tally[[layout.MEMBER_FREE, layout.SUSPECT_FREE]] = -1
+        self._hits: I32 = np.zeros(limits.OVERLAP_MAX + 1, np.int32)
+        self._nothing: U8 = np.zeros(0, np.uint8)
+        self._crosses: I32 = np.zeros(0, np.int32)
+        self._spots: I32 = np.zeros(257, np.int32)
 
     # visitors
 
@@ -74,14 +150,13 @@ class Tracker:
         """Make the visitor slots 0 to count - 1 exist."""
         if count <= self._visitor_count:
             return
-        have = len(self._memory["visitors"])
-        if count > have:
-            room = max(count, have + have // 4, 256)
-            for name in ("visitors", "rings"):
-                longer = blank(name, room)
-                longer[:have] = self._memory[name]
-                self._memory.put(name, longer)
-            _wipe(self._memory["visitors"][have:])
+        if count > len(self._visitors):
+            room = max(count, len(self._visitors) + len(self._visitors) // 4, 256)
+            fresh = room - len(self._visitors)
+            self._visitors = np.concatenate([self._visitors, _blank_visitors(fresh)])
+            self._rings = np.concatenate(
+                [self._rings, np.zeros((fresh, limits.RECENT_FIXES), np.uint32)]
+            )
         self._visitor_count = count
 
     def last_fix(self, visitor_slot: int) -> Fix | None:
@@ -99,7 +174,7 @@ class Tracker:
 
         By slot; where there is none the time is negative.
         """
-        v = self._memory["visitors"][: self._visitor_count]
+        v = self._visitors[: self._visitor_count]
         return v["lon"].copy(), v["lat"].copy(), v["fix_ms"].copy()
 
     def zones_of(self, visitor_slot: int) -> list[tuple[int, int]]:
@@ -107,7 +182,7 @@ class Tracker:
         found = []
         m = int(self._visitor(visitor_slot)["head"])
         while m >= 0:
-            r = self._memory["members"][m]
+            r = self._members[m]
             if r["visit"] > 0:
                 found.append((int(r["zone"]), int(r["enter_ms"])))
             m = int(r["next"])
@@ -116,29 +191,28 @@ class Tracker:
     def forget(self, visitor_slot: int) -> None:
         """Erase what is known of a visitor: visits end unreported, the slot stays."""
         v = self._visitor(visitor_slot)
-        self._memory.grow("out", int(v["count"]) + 1)
-        who = np.array([visitor_slot], np.int32)
-        leave_zones(self._memory.address, who, 0, 0, int(Cause.EDIT))
-        self._tally[layout.ROWS] = 0
+        rows, self._tally[layout.ROWS] = int(self._tally[layout.ROWS]), 0
+        self._room("_out", int(v["count"]) + 1)
+        leave_zones(
+            np.array([visitor_slot], np.int32), 0, 0, self._nothing, self._visitors,
+            self._members, self._zones, self._dwells, self._timers, self._out, self._tally,
+            int(Cause.EDIT),
+        )  # fmt: skip
+        self._tally[layout.ROWS] = rows
         suspect, queued = int(v["suspect"]), int(v["hold"]) & layout.QUEUED
         if suspect >= 0:
-            self._memory["suspects"][suspect] = (0, 0.0, 0.0, self._tally[layout.SUSPECT_FREE])
+            self._suspects[suspect] = (0, 0.0, 0.0, self._tally[layout.SUSPECT_FREE])
             self._tally[layout.SUSPECT_FREE] = suspect
-        _wipe(self._memory["visitors"][visitor_slot : visitor_slot + 1])
-        v["hold"] = queued
-        self._memory["rings"][visitor_slot] = 0
+        self._visitors[visitor_slot : visitor_slot + 1] = _blank_visitors(1)
+        self._visitors["hold"][visitor_slot] = queued
+        self._rings[visitor_slot] = 0
 
     def _visitor(self, slot: int) -> Any:
         if not 0 <= slot < self._visitor_count:
             raise IndexError(f"no visitor slot {slot}")
-        return self._memory["visitors"][slot]
+        return self._visitors[slot]
 
     # zones
-
-    @property
-    def zone_ids(self) -> list[str]:
-        """The ids of zones by slot, of those removed too."""
-        return self._zones.ids
 
     def zone_slot(self, zone_id: str) -> int:
         """Return the slot of a zone.
@@ -146,7 +220,10 @@ class Tracker:
         Raises:
             ZoneUnknown: there is no such zone.
         """
-        return self._zones.slot(zone_id)
+        try:
+            return self._slots[zone_id]
+        except KeyError:
+            raise ZoneUnknown(zone_id) from None
 
     def put_zones(self, zones: Sequence[Zone], now_ms: int) -> Transitions:
         """Add or edit zones; visitors there are judged anew on their last fix, cause EDIT.
@@ -158,19 +235,17 @@ class Tracker:
             ZoneInvalid: a shape or setting cannot be.
             OverlapExceeded: too many zones over one spot.
         """
-        slots, figures = self._zones.put(zones, now_ms)
-        marks = np.zeros(self._visitor_count, np.uint8)
-        boxes = [box for f in figures for box in f.outline.boxes]
-        if self._visitor_count and boxes:
-            low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
-            near_edit(
-                self._memory.address, np.array(slots, np.int32), marks, low[0], low[1], high[2],
-                high[3], now_ms,
-            )  # fmt: skip
-        who = np.flatnonzero(marks).astype(np.int32)
-        return self._of_edit(slots, who, lambda start: reevaluate(
-            self._memory.address, who, start, now_ms
-        ))  # fmt: skip
+        if len({z.id for z in zones}) < len(zones):
+            raise ZoneInvalid(zones[0].id, "id", "the same id twice in one call")
+        figures = [figure_of(z) for z in zones]
+        for zone in zones:
+            _check_dwells(zone.id, zone.dwells_ms)
+        slots = self._list(zones, figures)
+        for slot, zone, figure in zip(slots, zones, figures, strict=True):
+            self._settle(slot, zone, figure)
+            self._give_dwells(slot, zone.dwells_ms, now_ms)
+        self._note_crosses()
+        return self._reevaluate(slots, figures, now_ms)
 
     def remove_zones(self, ids: Iterable[str], now_ms: int) -> Transitions:
         """Remove zones; the visits there end with cause EDIT, by visitor and zone.
@@ -179,21 +254,30 @@ class Tracker:
             ZoneUnknown: there is no such zone.
         """
         slots = [self.zone_slot(i) for i in ids]
-        inside = [self._with_members(slot) for slot in slots]
-        who = np.unique(np.concatenate([np.zeros(0, np.int32), *inside]))
-        done = self._of_edit(slots, who, lambda start: leave_zones(
-            self._memory.address, who, start, now_ms, int(Cause.EDIT)
-        ))  # fmt: skip
-        self._zones.remove(slots)
-        return done
-
-    def _of_edit(self, slots: Sequence[int], who: I32, run: Callable[[int], int]) -> Transitions:
-        """Run a kernel that looks at `slots` only over visitors."""
         only = np.zeros(len(self.zone_ids), np.uint8)
         only[slots] = 1
-        self._memory.put("only", only)
-        done = self._collect(run, len(who))
-        self._memory.put("only", np.zeros(0, np.uint8))
+        who: Any = (
+            np.unique(np.concatenate([self._with_members(s) for s in slots])) if slots else []
+        )
+        done = self._collect(
+            lambda start: leave_zones(
+                np.asarray(who, np.int32), start, now_ms, only, self._visitors, self._members,
+                self._zones, self._dwells, self._timers, self._out, self._tally, int(Cause.EDIT),
+            ),
+            len(who),
+        )  # fmt: skip
+        for slot in slots:
+            if not self._zones[slot]["live"]:
+                continue
+            self._index.remove(slot, self._figures.pop(slot).outline)
+            self._edges_live -= int(self._zones[slot]["edge_count"])
+            self._zones[slot]["live"] = 0
+            self._zones[slot]["cross"] = 0
+            self._zones[slot]["dwells"] = 0
+            self._dwells[slot] = 0
+            del self._zones_of_record[slot]
+            del self._slots[self.zone_ids[slot]]
+        self._note_crosses()
         return done
 
     def put_dwells(self, zone_id: str, dwells_ms: Sequence[int], now_ms: int) -> None:
@@ -205,34 +289,137 @@ class Tracker:
             ZoneUnknown: there is no such zone.
             ZoneInvalid: a dwell time cannot be, or there are too many.
         """
-        self._zones.put_dwells(zone_id, dwells_ms, now_ms)
+        slot = self.zone_slot(zone_id)
+        _check_dwells(zone_id, dwells_ms)
+        self._give_dwells(slot, dwells_ms, now_ms)
 
     def zone(self, zone_slot: int) -> Zone:
         """Return the zone at a slot as it was put."""
-        return self._zones.zone(zone_slot)
+        return self._zones_of_record[zone_slot]
 
     def zones_at(self, lon: float, lat: float) -> I32:
         """Return the slots of the zones that hold a point, ascending."""
-        return self._zones.index.locate(lon - 360.0 if lon >= 180.0 else lon, lat)
+        return self._index.locate(lon - 360.0 if lon >= 180.0 else lon, lat)
 
     def occupancy(self) -> I32:
         """Return the distinct visitors inside by zone slot, stale ones not counted."""
-        return np.ascontiguousarray(self._memory["zones"]["occupancy"][: len(self.zone_ids)])
+        return np.ascontiguousarray(self._zones["occupancy"][: len(self.zone_ids)])
 
     def inside(self, zone_slot: int) -> I32:
         """Return the visitors with a visit to a zone in progress, ascending; not the stale."""
         return self._with_members(zone_slot, counted=True)
 
     def _with_members(self, slot: int, *, counted: bool = False) -> I32:
-        found, m = [], -1
-        if slot < len(self.zone_ids):
-            m = int(self._memory["zones"][slot]["members"])
+        found, m = [], int(self._zones[slot]["members"]) if slot < len(self.zone_ids) else -1
         while m >= 0:
-            r = self._memory["members"][m]
+            r = self._members[m]
             if not counted or r["state"] in (2, 3):
                 found.append(int(r["visitor"]))
             m = int(r["zone_next"])
         return np.array(sorted(found), np.int32)
+
+    def _list(self, zones: Sequence[Zone], figures: Sequence[Figure]) -> list[int]:
+        """Put zones into the index, all or none; return their slots."""
+        fresh = len(self.zone_ids)
+        slots = []
+        for zone in zones:
+            slot = self._slots.get(zone.id, -1)
+            if slot < 0:
+                slot, fresh = fresh, fresh + 1
+            slots.append(slot)
+        if fresh > limits.ZONES_MAX:
+            raise OverlapExceeded(zones[-1].id, limits.ZONES_MAX)
+        for k, (slot, figure) in enumerate(zip(slots, figures, strict=True)):
+            former = self._figures.get(slot)
+            if former is not None:
+                self._index.remove(slot, former.outline)
+            if not self._index.put(slot, figure.outline):
+                for undone, other in reversed(list(zip(slots[:k], figures[:k], strict=True))):
+                    self._index.remove(undone, other.outline)
+                for undone in slots[: k + 1]:
+                    if undone in self._figures:
+                        self._index.put(undone, self._figures[undone].outline)
+                raise OverlapExceeded(zones[k].id, limits.ZONES_PER_CELL_MAX)
+        return slots
+
+    def _settle(self, slot: int, zone: Zone, figure: Figure) -> None:
+        """Write a zone's row and its edges."""
+        if slot >= len(self._zones):
+            self._zones = _longer(self._zones, slot + 1)
+            self._dwells = _longer(self._dwells, slot + 1)
+        z = self._zones[slot]
+        if slot == len(self.zone_ids):
+            self.zone_ids.append(zone.id)
+            self._slots[zone.id] = slot
+            z["members"] = -1
+        else:
+            self._edges_live -= int(z["edge_count"])
+        radius_m = figure.radius_m
+        margin, ceiling = zone.exit_margin_m, zone.accuracy_ceiling_m
+        z["margin_m"] = max(0.1 * radius_m, 20.0) if margin is None else margin
+        z["ceiling_m"] = max(100.0, radius_m / 2) if ceiling is None else ceiling
+        z["confirm_ms"], z["exit_confirm_ms"] = zone.confirm_ms, zone.exit_confirm_ms
+        z["x0"], z["y0"], z["x1"], z["y1"] = figure.box
+        z["kind"], z["live"], z["cross"] = figure.outline.kind, 1, zone.report_cross
+        z["edge_start"], z["edge_count"] = self._store_edges(figure.edges), len(figure.edges)
+        self._zones_of_record[slot], self._figures[slot] = zone, figure
+
+    def _store_edges(self, edges: F64) -> int:
+        start, end = self._edges_end, self._edges_end + len(edges)
+        if end > len(self._edges):
+            self._edges = _longer(self._edges, end)
+        if end // 32 + 1 > len(self._boxes):
+            self._boxes = _longer(self._boxes, end // 32 + 1)
+        self._edges[start:end] = edges
+        bound_edges(self._edges, self._boxes, start, len(edges))
+        self._edges_end = end
+        self._edges_live += len(edges)
+        return start
+
+    def _give_dwells(self, slot: int, dwells_ms: Sequence[int], now_ms: int) -> None:
+        wanted = sorted(set(dwells_ms))
+        if len(wanted) > self._dwells.shape[1]:
+            wider = np.zeros((len(self._dwells), len(wanted)), np.int32)
+            wider[:, : self._dwells.shape[1]] = self._dwells
+            self._dwells = wider
+        self._dwells[slot] = 0
+        self._dwells[slot, : len(wanted)] = wanted
+        self._zones[slot]["dwells"] = len(wanted)
+        self._dwells_max = max(self._dwells_max, len(wanted))
+        while not set_dwells(
+            slot, now_ms, self._visitors, self._members, self._zones, self._dwells, self._timers,
+            self._tally,
+        ):  # fmt: skip
+            self._timers = _longer(self._timers, len(self._timers) + 1)
+
+    def _note_crosses(self) -> None:
+        count = len(self.zone_ids)
+        self._crosses = np.flatnonzero(self._zones["cross"][:count]).astype(np.int32)
+
+    def _reevaluate(
+        self, slots: Sequence[int], figures: Sequence[Figure], now_ms: int
+    ) -> Transitions:
+        only = np.zeros(len(self.zone_ids), np.uint8)
+        only[slots] = 1
+        marks = np.zeros(self._visitor_count, np.uint8)
+        boxes = [box for f in figures for box in f.outline.boxes]
+        if self._visitor_count and boxes:
+            low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
+            near_edit(
+                self._visitors[: self._visitor_count], self._members, self._zones,
+                np.array(slots, np.int32), marks, low[0], low[1], high[2], high[3],
+                False, self._rules, now_ms,
+            )  # fmt: skip
+        who = np.flatnonzero(marks).astype(np.int32)
+        return self._collect(
+            lambda start: reevaluate(
+                who, start, now_ms, only, self._visitors, self._members, self._zones,
+                self._dwells, self._timers, self._silence, self._rules, self._out, self._tally,
+                self._index.nodes, self._index.words, self._index.floats, self._index.rounds,
+                self._edges, self._boxes, self._hits, self._dwells_max,
+            ),
+            len(who),
+        )  # fmt: skip
 
     # movement
 
@@ -242,48 +429,56 @@ class Tracker:
         Raises:
             PingsInvalid: a column's type, length or a value cannot be; nothing is applied.
         """
-        status: U8 = np.zeros(len(pings.visitor), np.uint8)
-        try:
-            done = self._observe(pings, status, now_ms, 0)
-        except TypeError:
-            pings = _checked(pings)
-            done = self._observe(pings, status, now_ms, 0)
-        if done == UNEVEN:
-            raise PingsInvalid("columns", "must be of one length")
-        if done < 0:
-            raise PingsInvalid("visitor, lon or lat", "out of range", -1 - done)
-        if done == len(status) and self._tally[layout.ROWS] == 0:
-            return Observation(status, NOTHING)
-        return Observation(status, self._collect(
-            lambda start: start if start == len(status) else self._observe(
-                pings, status, now_ms, start
-            ), len(status), done,
-        ))  # fmt: skip
-
-    def _observe(self, pings: Pings, status: U8, now_ms: int, start: int) -> int:
-        return observe(self._memory.address, *pings, status, now_ms, start, self._visitor_count)
+        columns = _checked(pings)
+        bad = invalid_row(columns[0], columns[2], columns[3], self._visitor_count)
+        if bad >= 0:
+            raise PingsInvalid("visitor, lon or lat", "out of range", int(bad))
+        status = np.zeros(len(pings.visitor), np.uint8)
+        transitions = self._collect(
+            lambda start: observe(
+                columns[0], columns[1], columns[2], columns[3], columns[4],
+                columns[5], columns[6], status, now_ms, start, self._visitors, self._rings,
+                self._members,
+                self._suspects, self._zones, self._dwells, self._timers, self._silence,
+                self._rules, self._out, self._tally, self._index.nodes, self._index.words,
+                self._index.floats, self._index.rounds, self._edges, self._boxes, self._hits,
+                self._nothing, self._dwells_max, self._crosses, self._spots,
+            ),
+            len(status),
+        )  # fmt: skip
+        return Observation(status, transitions)
 
     def tick(self, now_ms: int) -> Transitions:
         """Fire what is due by `now_ms` without a fix: dwell timers, then silence."""
-        memory = self._memory.address
         return self._collect(
-            lambda _: int(tick_timers(memory, now_ms) and tick_silence(memory, now_ms)), 1
-        )
+            lambda _: int(
+                tick_timers(
+                    now_ms, self._visitors, self._members, self._zones, self._dwells,
+                    self._timers, self._out, self._tally,
+                )
+                and tick_silence(
+                    now_ms, self._visitors, self._members, self._zones, self._dwells,
+                    self._timers, self._silence, self._rules, self._out, self._tally,
+                )
+            ),
+            1,
+        )  # fmt: skip
 
-    def _collect(self, run: Callable[[int], int], end: int, start: int = 0) -> Transitions:
-        """Run a kernel from `start` to its end, making room as it asks; return what it put out."""
+    def _collect(self, run: Any, end: int) -> Transitions:
+        """Run a kernel to its end, making room as it asks, and return what it put out."""
         parts = []
+        start = 0
         while True:
             before = start
             start = int(run(start)) if end else 0
             rows = int(self._tally[layout.ROWS])
             if rows or start >= end:
-                parts.append(self._memory["out"][:rows].copy())
+                parts.append(self._out[:rows].copy())
                 self._tally[layout.ROWS] = 0
             if start >= end:
                 break
             if start == before and rows == 0:
-                self._memory.grow("out", len(self._memory["out"]) + 1)
+                self._out = _longer(self._out, len(self._out) + 1)
             self._more_room()
         return _transitions(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
@@ -291,32 +486,36 @@ class Tracker:
         """Enlarge each pool that is nearly used up."""
         step, t = limits.OVERLAP_MAX, self._tally
         for name, used in (
-            ("members", t[layout.MEMBER_END] + step),
-            ("timers", t[layout.TIMERS] + 2 * step * (1 + t[layout.DWELLS_MAX]) + 1),
-            ("silence", t[layout.SILENCES] + 2),
-            ("suspects", t[layout.SUSPECT_END] + 1),
+            ("_members", t[layout.MEMBER_END] + step),
+            ("_timers", t[layout.TIMERS] + 2 * step * (1 + self._dwells_max) + 1),
+            ("_silence", t[layout.SILENCES] + 2),
+            ("_suspects", t[layout.SUSPECT_END] + 1),
         ):
-            self._memory.grow(name, int(used))
+            self._room(name, int(used))
+
+    def _room(self, name: str, need: int) -> None:
+        array = getattr(self, name)
+        if need > len(array):
+            setattr(self, name, _longer(array, need))
 
     # snapshots
 
     def snapshot(self) -> dict[str, Array]:
         """Return the state as flat arrays: all of it but the rules and the zones' definitions."""
-        memory, t, zones = self._memory, self._tally, len(self.zone_ids)
-        rows = memory["zones"][:zones]
+        t = self._tally
         return {
             "tally": t.copy(),
-            "visitors": memory["visitors"][: self._visitor_count].copy(),
-            "rings": memory["rings"][: self._visitor_count].copy(),
-            "members": memory["members"][: t[layout.MEMBER_END]].copy(),
-            "suspects": memory["suspects"][: t[layout.SUSPECT_END]].copy(),
-            "timers": memory["timers"][: t[layout.TIMERS]].copy(),
-            "silence": memory["silence"][: t[layout.SILENCES]].copy(),
-            "zone_members": rows["members"].copy(),
+            "visitors": self._visitors[: self._visitor_count].copy(),
+            "rings": self._rings[: self._visitor_count].copy(),
+            "members": self._members[: t[layout.MEMBER_END]].copy(),
+            "suspects": self._suspects[: t[layout.SUSPECT_END]].copy(),
+            "timers": self._timers[: t[layout.TIMERS]].copy(),
+            "silence": self._silence[: t[layout.SILENCES]].copy(),
+            "zone_members": self._zones["members"][: len(self.zone_ids)].copy(),
             "occupancy": self.occupancy(),
-            "live": rows["live"].copy(),
-            "dwells": memory["dwells"][:zones].copy(),
-            "dwell_counts": rows["dwells"].copy(),
+            "live": self._zones["live"][: len(self.zone_ids)].copy(),
+            "dwells": self._dwells[: len(self.zone_ids)].copy(),
+            "dwell_counts": self._zones["dwells"][: len(self.zone_ids)].copy(),
             "zone_ids": np.array(self.zone_ids, np.str_),
         }
 
@@ -333,44 +532,72 @@ class Tracker:
         """
         self = cls(rules)
         try:
-            self._restore_zones({z.id: z for z in zones}, arrays)
-            if len(arrays["tally"]) != layout.TALLY:
-                raise SnapshotInvalid("tally has another layout")
-            self._tally[:] = arrays["tally"]
-            self.visitors_grow(len(arrays["visitors"]))
-            for name in ("visitors", "rings", "members", "suspects", "timers", "silence"):
-                kept = arrays[name]
-                if kept.dtype != self._memory[name].dtype:
-                    raise SnapshotInvalid(f"{name} has another layout")
-                self._memory.grow(name, len(kept) + 1)
-                self._memory[name][: len(kept)] = kept
+            ids = [str(i) for i in arrays["zone_ids"]]
+            self._restore_zones(ids, {z.id: z for z in zones}, arrays)
+            self._visitors, self._rings = arrays["visitors"].copy(), arrays["rings"].copy()
+            self._visitor_count = len(self._visitors)
+            self._tally = arrays["tally"].copy()
+            for name, kept in (
+                ("_members", "members"), ("_suspects", "suspects"), ("_timers", "timers"),
+                ("_silence", "silence"),
+            ):  # fmt: skip
+                array = getattr(self, name)
+                if arrays[kept].dtype != array.dtype:
+                    raise SnapshotInvalid(f"{kept} has another layout")
+                self._room(name, len(arrays[kept]) + 1)
+                getattr(self, name)[: len(arrays[kept])] = arrays[kept]
+            if self._visitors.dtype != layout.VISITOR or self._rings.dtype != np.uint32:
+                raise SnapshotInvalid("visitors have another layout")
         except KeyError as error:
             raise SnapshotInvalid(f"no {error.args[0]}") from None
         self._more_room()
         return self
 
-    def _restore_zones(self, zones: dict[str, Zone], arrays: dict[str, Array]) -> None:
-        ids, live = [str(i) for i in arrays["zone_ids"]], arrays["live"]
-        counts, dwells = arrays["dwell_counts"], arrays["dwells"]
+    def _restore_zones(
+        self, ids: list[str], zones: dict[str, Zone], arrays: dict[str, Array]
+    ) -> None:
+        live, counts, dwells = arrays["live"], arrays["dwell_counts"], arrays["dwells"]
         if {i for i, lives in zip(ids, live, strict=True) if lives} != zones.keys():
             raise SnapshotInvalid("taken with other zones")
-        self._memory.put("dwells", blank("dwells", len(ids), dwells.shape[1]))
+        self._dwells = np.zeros((len(self._dwells), dwells.shape[1]), np.int32)
         for slot, (zone_id, lives) in enumerate(zip(ids, live, strict=True)):
-            wanted = [int(d) for d in dwells[slot, : counts[slot]]]
-            if not self._zones.restore(zone_id, zones[zone_id] if lives else None, wanted):
-                raise SnapshotInvalid("zones overlap beyond the limit")
-        rows = self._memory["zones"]
-        rows["members"][: len(ids)] = arrays["zone_members"]
-        rows["occupancy"][: len(ids)] = arrays["occupancy"]
+            if lives:
+                zone = zones[zone_id]
+                figure = figure_of(zone)
+                if not self._index.put(slot, figure.outline):
+                    raise SnapshotInvalid("zones overlap beyond the limit")
+                self._settle(slot, zone, figure)
+                self._give_dwells(slot, [int(d) for d in dwells[slot, : counts[slot]]], 0)
+            else:
+                self.zone_ids.append(zone_id)
+                if slot >= len(self._zones):
+                    self._zones = _longer(self._zones, slot + 1)
+                    self._dwells = _longer(self._dwells, slot + 1)
+        self._zones["members"][: len(ids)] = arrays["zone_members"]
+        self._zones["occupancy"][: len(ids)] = arrays["occupancy"]
+        self._note_crosses()
 
 
-def _wipe(visitors: Array) -> None:
-    """Make rows of visitors those of nobody."""
-    visitors[:] = np.zeros(1, layout.VISITOR)
-    visitors["fix_ms"] = layout.UNSEEN
-    visitors["due_ms"] = layout.NEVER
-    visitors["head"] = visitors["suspect"] = -1
-    visitors["only"] = layout.NONE
+def _blank_visitors(count: int) -> Array:
+    blank = np.zeros(count, layout.VISITOR)
+    blank["fix_ms"] = layout.UNSEEN
+    blank["due_ms"] = layout.NEVER
+    blank["head"] = blank["suspect"] = -1
+    return blank
+
+
+def _longer(array: Array, need: int) -> Array:
+    """Return a copy with at least `need` rows, half as many again as before."""
+    longer = np.zeros((max(need, len(array) * 3 // 2), *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+def _check_dwells(zone: str, dwells_ms: Sequence[int]) -> None:
+    if len(dwells_ms) > limits.DWELLS_PER_ZONE_MAX:
+        raise ZoneInvalid(zone, "dwells_ms", f"more than {limits.DWELLS_PER_ZONE_MAX}")
+    if any(not 0 < d <= limits.DWELL_MS_MAX for d in dwells_ms):
+        raise ZoneInvalid(zone, "dwells_ms", f"must be in 1..{limits.DWELL_MS_MAX}")
 
 
 _COLUMNS = {
@@ -379,22 +606,16 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def _checked(pings: Pings) -> Pings:
-    """Return the columns, contiguous, after checking their types."""
-    columns: list[Any] = []
+def _checked(pings: Pings) -> Any:
+    """Return the columns, contiguous, after checking types and lengths."""
+    columns = []
     for name, dtype in _COLUMNS.items():
         column: Array = getattr(pings, name)
         if column.dtype != dtype or column.ndim != 1 or len(column) != len(pings.visitor):
             raise PingsInvalid(name, f"must be one {np.dtype(dtype).name} a ping")
         columns.append(np.ascontiguousarray(column))
-    return Pings(*columns)
+    return columns
 
 
 def _transitions(rows: Array) -> Transitions:
     return Transitions(*(np.ascontiguousarray(rows[name]) for name in Transitions._fields))
-
-
-# Shared by all batches from which nothing came.
-NOTHING = _transitions(np.zeros(0, layout.OUTPUT))
-for _column in NOTHING:
-    _column.flags.writeable = False
